@@ -1,0 +1,71 @@
+// The append-only record of who did what to whom. An entry is a part of the statement that makes
+// the change, so that there is never one without the other (W9).
+package import Primitives
+
+/// What can be recorded; the raw value is `audit_events.action`, stable for ever.
+package enum AuditAction: String, Sendable, CaseIterable {
+    case accountRegistered = "account.registered"
+    case administratorCreated = "account.administrator-created"
+    case signedIn = "session.signed-in"
+    case signInFailed = "session.sign-in-failed"
+    case refreshedInGrace = "session.refreshed-in-grace"
+    case refreshReused = "session.refresh-reused"
+    case sessionEnded = "session.ended"
+    case otherSessionsEnded = "session.others-ended"
+    case loggedOutEverywhere = "session.logged-out-everywhere"
+    case passwordChanged = "password.changed"
+    case passwordChangeFailed = "password.change-failed"
+    case passwordRehashed = "password.rehashed"
+}
+
+/// The four parameters that every recorded statement ends with, in this order.
+package struct AuditBinds: Sendable {
+    /// The id of the entry; also that of the event in the outbox.
+    package let entry: EntryID
+    /// `now` of the request.
+    package let at: Timestamp
+    /// The client's address.
+    package let address: String
+    /// The request.
+    package let request: RequestID
+
+    /// The binds for one change of `trace`.
+    package init(_ trace: RequestTrace, entropy: Entropy) {
+        entry = EntryID(at: trace.now, entropy: entropy)
+        at = trace.now
+        address = trace.address
+        request = trace.requestID
+    }
+}
+
+/// SQL of the audit log.
+package enum AuditLog {
+    /// A data-modifying part of a `WITH` list that records `action` for each row of `source`
+    /// (which must have at most one).
+    ///
+    /// - Parameters:
+    ///   - name: the name this part gets.
+    ///   - account, session: SQL expressions over `source`, or `NULL`.
+    ///   - detail: an SQL expression of type `jsonb`.
+    ///   - first: the number of the first of the four `AuditBinds` parameters.
+    package static func append(
+        as name: String,
+        _ action: AuditAction,
+        account: String,
+        session: String = "NULL",
+        detail: String = "'{}'::jsonb",
+        from source: String,
+        binds first: Int
+    ) -> String {
+        """
+        \(name) AS (
+            INSERT INTO audit_events (
+                id, at, action, actor_id, account_id, session_id, ip_address, request_id, detail
+            )
+            SELECT $\(first)::uuid, $\(first + 1)::timestamptz, '\(action.rawValue)', \(account),
+                   \(account), \(session), $\(first + 2)::text, $\(first + 3)::uuid, \(detail)
+              FROM \(source)
+        )
+        """
+    }
+}

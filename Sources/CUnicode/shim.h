@@ -1,0 +1,3 @@
+#include <stdlib.h>
+#include <utf8proc.h>
+#include <idn2.h>

@@ -1,0 +1,59 @@
+// Lists are always paged, by cursor: a page's last key is where the next one starts, so a list that
+// grows meanwhile neither repeats nor skips. Cursors are opaque to clients and are input: whoever
+// decodes one checks it as any other member.
+
+/// Which part of a list is wanted.
+package struct PageRequest: Hashable, Sendable {
+    /// The page size when none is named.
+    package static let defaultLimit = 50
+    /// The largest page.
+    package static let maximumLimit = 200
+
+    /// How many items at most, 1 to 200.
+    package let limit: Int
+    /// Where to go on; nil for the beginning.
+    package let cursor: Cursor?
+
+    /// A page of `limit` items, held to 1...200, after `cursor`.
+    package init(limit: Int = Self.defaultLimit, cursor: Cursor? = nil) {
+        self.limit = min(max(limit, 1), Self.maximumLimit)
+        self.cursor = cursor
+    }
+}
+
+/// One page of a list.
+package struct Page<Item: Sendable>: Sendable {
+    /// The items, in the list's order.
+    package let items: [Item]
+    /// Where the next page starts; nil when this is the last.
+    package let nextCursor: Cursor?
+
+    /// A page of `items`.
+    package init(_ items: [Item], nextCursor: Cursor?) {
+        self.items = items
+        self.nextCursor = nextCursor
+    }
+}
+
+/// A place in a list: the key of the last item seen, opaque to clients (base64url).
+package struct Cursor: Hashable, Sendable, CustomStringConvertible {
+    /// The longest text accepted from a client.
+    package static let maximumText = 512
+
+    /// The key, as the list's owner wrote it.
+    package let bytes: [UInt8]
+
+    /// A cursor that carries `bytes`.
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// Reads the text form; nil for anything but canonical base64url of a sensible length.
+    package init?(text: String) {
+        guard !text.isEmpty, text.utf8.count <= Self.maximumText,
+            let bytes = Base64URL.decode(Array(text.utf8))
+        else { return nil }
+        self.bytes = bytes
+    }
+
+    /// The text form.
+    package var description: String { Base64URL.encode(bytes) }
+}

@@ -1,0 +1,73 @@
+// Every way in which Watchword says no, once. A code is stable for ever: clients switch over it.
+// From this list come the `type`, `title` and `status` of every problem answer (RFC 9457) and
+// docs/problems.md. It must not say more than the public may know.
+
+/// A stable, kebab-case name for one kind of refusal or failure.
+package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
+    case malformedRequest = "malformed-request"
+    case validationFailed = "validation-failed"
+    case unsupportedMediaType = "unsupported-media-type"
+    case bodyTooLarge = "body-too-large"
+    case notFound = "not-found"
+    case methodNotAllowed = "method-not-allowed"
+    case requestTimeout = "request-timeout"
+    case tokenMissing = "token-missing"
+    case tokenMalformed = "token-malformed"
+    case tokenInvalid = "token-invalid"
+    case tokenExpired = "token-expired"
+    case tokenRevoked = "token-revoked"
+    case signInFailed = "sign-in-failed"
+    case refreshTokenInvalid = "refresh-token-invalid"
+    case refreshTokenExpired = "refresh-token-expired"
+    case refreshTokenReused = "refresh-token-reused"
+    case refreshTokenRevoked = "refresh-token-revoked"
+    case passwordIncorrect = "password-incorrect"
+    case accountUnconfirmed = "account-unconfirmed"
+    case csrfFailed = "csrf-failed"
+    case crossSiteRequest = "cross-site-request"
+    case originRefused = "origin-refused"
+    case permissionDenied = "permission-denied"
+    case originalRequestRefused = "original-request-refused"
+    case registrationDisabled = "registration-disabled"
+    case emailTaken = "email-taken"
+    case usernameTaken = "username-taken"
+    case tooManyAttempts = "too-many-attempts"
+    case overloaded
+    case storeUnavailable = "store-unavailable"
+    case notReady = "not-ready"
+    case internalError = "internal-error"
+}
+
+extension ProblemCode {
+    /// The HTTP status this code is always answered with.
+    package var status: Int {
+        switch self {
+        case .malformedRequest, .validationFailed: 400
+        case .tokenMissing, .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked,
+            .signInFailed, .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,
+            .refreshTokenRevoked, .passwordIncorrect:
+            401
+        case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
+            .permissionDenied, .originalRequestRefused, .registrationDisabled:
+            403
+        case .notFound: 404
+        case .methodNotAllowed: 405
+        case .requestTimeout: 408
+        case .emailTaken, .usernameTaken: 409
+        case .bodyTooLarge: 413
+        case .unsupportedMediaType: 415
+        case .tooManyAttempts: 429
+        case .internalError: 500
+        case .overloaded, .storeUnavailable, .notReady: 503
+        }
+    }
+
+    /// The short text of the problem's `title`; the same at every occurrence.
+    package var title: String { manual.title }
+
+    /// One sentence for docs/problems.md: when this is answered.
+    package var meaning: String { manual.meaning }
+
+    /// One sentence for docs/problems.md: what the caller can do about it.
+    package var remedy: String { manual.remedy }
+}

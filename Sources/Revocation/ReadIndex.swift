@@ -1,0 +1,261 @@
+// The shell around `ReadIndexCore`: runs its reads against PostgreSQL and keeps the set. A check
+// calls `confirm`; when that returns, every revocation acknowledged before the call is in the set
+// (S1). The leader of a batch runs the statement in its own task, so a check that leads never
+// leaves its event loop, and no task is started for it.
+package import Logging
+package import Postgres
+package import Primitives
+import Synchronization
+
+/// Why a check could not be confirmed.
+package enum ReadIndexFault: Fault {
+    /// The read that would have covered it failed.
+    case unconfirmed
+    /// Too many checks wait.
+    case overloaded
+
+    package var isTransient: Bool { true }
+    package var description: String {
+        switch self {
+        case .unconfirmed: "the revocation log could not be read"
+        case .overloaded: "too many checks wait for the revocation log"
+        }
+    }
+}
+
+/// What a node knows of the database, as of its last read.
+package struct ReadIndexState: Sendable {
+    /// The database's clock at the last read.
+    package var databaseTime = Timestamp(microseconds: 0)
+    /// When the last successful read was begun.
+    package var readAt: MonotonicInstant?
+    /// The longest life an outstanding access token may have.
+    package var horizon: Duration = .days(1)
+    /// How far this node's wall clock is from the database's, either way.
+    package var skew: Duration = .zero
+}
+
+/// The read-index of one node.
+package final class ReadIndex: Sendable {
+    private enum Signal {
+        case answered
+        case refused
+        case overloaded
+        case lead(ReadIndexCore.Batch)
+    }
+    private struct State {
+        var core: ReadIndexCore
+        var set = RevocationSet()
+        var continuations: [ReadIndexCore.Waiter: CheckedContinuation<Signal, Never>] = [:]
+        var nextWaiter: ReadIndexCore.Waiter = 0
+        var known = ReadIndexState()
+        var prunedAt = Timestamp(microseconds: 0)
+    }
+
+    /// How long one read may take before the checks it covers are answered 503.
+    private let readLimit: Duration
+    private let database: any PostgresExecutor
+    private let clock: WallClock
+    private let logger: Logger
+    private let state: Mutex<State>
+    private let reads: Counter
+    private let covered: Counter
+    private let restored: Counter
+    private let readTime: Histogram
+
+    /// A read-index over `database`, which must be the primary.
+    package init(
+        database: any PostgresExecutor,
+        readLimit: Duration,
+        clock: WallClock,
+        logger: Logger,
+        metrics: MetricsRegistry
+    ) {
+        self.database = database
+        self.readLimit = readLimit
+        self.clock = clock
+        self.logger = logger
+        state = Mutex(State(core: ReadIndexCore()))
+        reads = metrics.counter(
+            "watchword_revocation_reads_total",
+            help: "Read-indexes sent to the authority."
+        )
+        covered = metrics.counter(
+            "watchword_revocation_checks_total",
+            help: "Checks covered by read-indexes."
+        )
+        restored = metrics.counter(
+            "watchword_revocation_restored_total",
+            help: "Revocations written back after the database changed its history."
+        )
+        readTime = metrics.histogram(
+            "watchword_revocation_read_seconds",
+            help: "Time of one read-index."
+        )
+        metrics.computed(
+            "watchword_revocation_set_size",
+            help: "Revocations held in memory."
+        ) { [weak self] in Double(self?.count ?? 0) }
+        metrics.computed(
+            "watchword_clock_skew_seconds",
+            help: "Distance of the node's clock from the database's."
+        ) { [weak self] in self?.known.skew.inSeconds ?? 0 }
+    }
+
+    /// How many revocations are held.
+    package var count: Int { state.withLock { $0.set.count } }
+
+    /// What is known of the database.
+    package var known: ReadIndexState { state.withLock { $0.known } }
+
+    /// Looks into the set.
+    ///
+    /// Call `confirm` first, or the answer may be older than the question.
+    package func look<R: Sendable>(_ body: (borrowing RevocationSet) -> R) -> R {
+        state.withLock { body($0.set) }
+    }
+
+    /// Returns when every revocation acknowledged before this call is in the set.
+    ///
+    /// About one statement for all checks that wait at the same time, whatever their number.
+    ///
+    /// - Throws: the fault of the database, or `ReadIndexFault`; never answers from an old read.
+    package func confirm() async throws {
+        let signal = await withCheckedContinuation { continuation in
+            let effects = state.withLock { state in
+                let waiter = state.nextWaiter
+                state.nextWaiter += 1
+                state.continuations[waiter] = continuation
+                return state.core.step(.arrived(waiter))
+            }
+            perform(effects)
+        }
+        switch signal {
+        case .answered: return
+        case .refused: throw ReadIndexFault.unconfirmed
+        case .overloaded: throw ReadIndexFault.overloaded
+        case .lead(let batch): try await lead(batch)
+        }
+    }
+
+    /// Lets the checks of this turn of the event loop join, closes the batch, reads, answers.
+    private func lead(_ batch: ReadIndexCore.Batch) async throws {
+        await Task.yield()
+        do {
+            var scope = perform(step(.closing(batch)))
+            while let wanted = scope {
+                let reading = try await read(wanted)
+                let effects = step(.completed(batch, reading))
+                try await restore(effects)
+                scope = perform(effects)
+            }
+        } catch is CancellationError {
+            perform(step(.abandoned(batch)))
+            throw CancellationError()
+        } catch {
+            perform(step(.failed(batch)))
+            throw error
+        }
+    }
+
+    private func read(_ scope: ReadIndexCore.Scope) async throws -> Reading {
+        let begun = MonotonicInstant.now
+        let deadline = Deadline(begun + readLimit)
+        reads.increment()
+        let rows =
+            switch scope {
+            case .everything:
+                try await database.rows(RevocationLog.readEverything(), deadline: deadline)
+            case .since(let low, _):
+                try await database.rows(RevocationLog.readSince(String(low)), deadline: deadline)
+            }
+        guard let reading = ReadingRow.reading(of: rows) else { throw ReadIndexFault.unconfirmed }
+        let wall = clock.now()
+        state.withLock {
+            $0.known.readAt = max($0.known.readAt ?? begun, begun)
+            $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
+            $0.known.horizon = reading.horizon
+            let ahead = wall - reading.databaseTime
+            $0.known.skew = ahead < .zero ? .zero - ahead : ahead
+        }
+        readTime.record(.now - begun)
+        return reading
+    }
+
+    /// Takes a step and, within the same critical section, applies what it brought.
+    private func step(_ event: ReadIndexCore.Event) -> [ReadIndexCore.Effect] {
+        state.withLock { state in
+            let effects = state.core.step(event)
+            for case .apply(let reading) in effects {
+                for entry in reading.entries { state.set.insert(entry) }
+                if reading.databaseTime - state.prunedAt > .seconds(30) {
+                    state.prunedAt = reading.databaseTime
+                    state.set.prune(before: reading.databaseTime - .seconds(60))
+                }
+            }
+            return effects
+        }
+    }
+
+    /// Wakes whom the effects name; returns what is to be read next, if anything is.
+    @discardableResult
+    private func perform(_ effects: [ReadIndexCore.Effect]) -> ReadIndexCore.Scope? {
+        var scope: ReadIndexCore.Scope?
+        for effect in effects {
+            switch effect {
+            case .read(_, let wanted): scope = wanted
+            case .lead(let waiter, let batch): resume([waiter], .lead(batch))
+            case .answer(let waiters):
+                covered.increment(by: waiters.count)
+                resume(waiters, .answered)
+            case .refuse(let waiters): resume(waiters, .refused)
+            case .overloaded(let waiter): resume([waiter], .overloaded)
+            case .apply, .restore: break
+            }
+        }
+        return scope
+    }
+
+    /// The leader has no continuation any more: it is the one who runs this.
+    private func resume(_ waiters: [ReadIndexCore.Waiter], _ signal: Signal) {
+        let woken = state.withLock { state in
+            waiters.compactMap { state.continuations.removeValue(forKey: $0) }
+        }
+        for continuation in woken { continuation.resume(returning: signal) }
+    }
+
+    /// Writes back what this node knows to be revoked and the new primary does not (H7).
+    ///
+    /// A failure refuses the checks that waited for it.
+    private func restore(_ effects: [ReadIndexCore.Effect]) async throws {
+        for case .restore(let reading) in effects {
+            let present = Set(reading.entries)
+            let missing = look { $0.entries }
+                .filter { !present.contains($0) && $0.expiresAt > reading.databaseTime }
+            logger.warning(
+                "the database has another history than before; its revocations were read anew",
+                metadata: ["missing": "\(missing.count)"]
+            )
+            restored.increment(by: missing.count)
+            for start in stride(from: 0, to: missing.count, by: 1000) {
+                let chunk = missing[start..<min(start + 1000, missing.count)]
+                do {
+                    _ = try await database.execute(
+                        RevocationLog.restore(
+                            chunk.map { Int64($0.subject.kind.rawValue) },
+                            chunk.map {
+                                ID<Named.Entry>(high: $0.subject.high, low: $0.subject.low)
+                            },
+                            chunk.map(\.version),
+                            chunk.map(\.expiresAt.microseconds)
+                        ),
+                        deadline: .after(readLimit)
+                    )
+                } catch {
+                    for case .answer(let waiters) in effects { resume(waiters, .refused) }
+                    throw error
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// The batching of read-indexes, as a pure state machine (revocation.md 1.6, 1.7): no clock, no
+// I/O, no randomness. A check that arrives joins the *open* batch; a batch is closed before its
+// statement is written, so nobody is answered from a read older than his own arrival (H17). At
+// most `slots` batches are on the wire. The first waiter of a batch leads it: it runs the read on
+// its own event loop and answers the others.
+package import Primitives
+
+/// Which history of the database a read came from: the timeline and the start of the server.
+///
+/// Both change with a failover or a restore, and with them xids mean something else (F4, H34).
+package struct DatabaseTimeline: Hashable, Sendable {
+    /// The write-ahead log's timeline, in hexadecimal.
+    package let timeline: String
+    /// When the server was started.
+    package let born: Timestamp
+
+    /// A history.
+    package init(timeline: String, born: Timestamp) {
+        self.timeline = timeline
+        self.born = born
+    }
+}
+
+/// What one read-index brought.
+package struct Reading: Sendable {
+    /// The history it came from.
+    package let timeline: DatabaseTimeline
+    /// Where the next read starts: the xmin of this read's snapshot.
+    package let nextLow: UInt64
+    /// The database's clock.
+    package let databaseTime: Timestamp
+    /// The longest life an outstanding access token may have.
+    package let horizon: Duration
+    /// The revocations found.
+    package let entries: [RevocationEntry]
+
+    /// The result of one read.
+    package init(
+        timeline: DatabaseTimeline,
+        nextLow: UInt64,
+        databaseTime: Timestamp,
+        horizon: Duration,
+        entries: [RevocationEntry]
+    ) {
+        self.timeline = timeline
+        self.nextLow = nextLow
+        self.databaseTime = databaseTime
+        self.horizon = horizon
+        self.entries = entries
+    }
+}
+
+/// The state machine of the batches.
+package struct ReadIndexCore: Sendable {
+    /// Names a waiting check.
+    package typealias Waiter = UInt64
+    /// Names a batch.
+    package typealias Batch = UInt64
+
+    /// What a batch reads: everything that is not expired, or what came since `low`.
+    package enum Scope: Hashable, Sendable {
+        case everything
+        case since(low: UInt64, on: DatabaseTimeline)
+    }
+
+    /// What happens to the machine.
+    package enum Event: Sendable {
+        /// A check asks to be covered.
+        case arrived(Waiter)
+        /// The leader of `batch` is about to write its statement.
+        case closing(Batch)
+        /// The statement answered.
+        case completed(Batch, Reading)
+        /// It did not.
+        case failed(Batch)
+        /// The leader of the batch went away; the others are owed a read still.
+        case abandoned(Batch)
+    }
+
+    /// What the shell must do, in this order.
+    package enum Effect: Sendable {
+        /// Wake this waiter to lead `batch`.
+        case lead(Waiter, Batch)
+        /// The leader reads this.
+        case read(Batch, Scope)
+        /// Put what was read into the set, within the same critical section as the step: the
+        /// cursor has moved already, and another batch may start from it at once.
+        case apply(Reading)
+        /// The database has another history than before: write back what the set holds and
+        /// this reading lacks (H7), before these checks are answered.
+        case restore(Reading)
+        /// These checks may look into the set now.
+        case answer([Waiter])
+        /// These checks cannot be answered.
+        case refuse([Waiter])
+        /// Too many wait; this one is turned away.
+        case overloaded(Waiter)
+    }
+
+    /// How many batches may be on the wire at once.
+    package let slots: Int
+    /// How many checks may wait.
+    package let waiterLimit: Int
+    private var open: (batch: Batch, waiters: [Waiter], isLed: Bool)?
+    private var flying: [Batch: (waiters: [Waiter], scope: Scope)] = [:]
+    private var nextBatch: Batch = 0
+    private var position: (low: UInt64, timeline: DatabaseTimeline)?
+    private var waiting = 0
+
+    /// A machine that has read nothing yet.
+    package init(slots: Int = 2, waiterLimit: Int = 10_000) {
+        self.slots = slots
+        self.waiterLimit = waiterLimit
+    }
+
+    /// Takes one step.
+    package mutating func step(_ event: Event) -> [Effect] {
+        switch event {
+        case .arrived(let waiter): arrive(waiter)
+        case .closing(let batch): close(batch)
+        case .completed(let batch, let reading): complete(batch, reading)
+        case .failed(let batch): fail(batch)
+        case .abandoned(let batch): abandon(batch)
+        }
+    }
+
+    private mutating func arrive(_ waiter: Waiter) -> [Effect] {
+        guard waiting < waiterLimit else { return [.overloaded(waiter)] }
+        waiting += 1
+        if open == nil {
+            open = (nextBatch, [], false)
+            nextBatch += 1
+        }
+        open?.waiters.append(waiter)
+        return promote()
+    }
+
+    /// Gives the open batch a leader if there is a slot for it.
+    private mutating func promote() -> [Effect] {
+        guard let batch = open, !batch.isLed, flying.count < slots, let first = batch.waiters.first
+        else { return [] }
+        open?.isLed = true
+        return [.lead(first, batch.batch)]
+    }
+
+    private mutating func close(_ batch: Batch) -> [Effect] {
+        guard let closing = open, closing.batch == batch else { return [] }
+        let scope: Scope =
+            position.map { .since(low: $0.low, on: $0.timeline) } ?? .everything
+        flying[batch] = (closing.waiters, scope)
+        open = nil
+        return [.read(batch, scope)]
+    }
+
+    private mutating func complete(_ batch: Batch, _ reading: Reading) -> [Effect] {
+        guard let (waiters, scope) = flying[batch] else { return [] }
+        if case .since(_, let expected) = scope,
+            expected != reading.timeline || position?.timeline != reading.timeline
+        {
+            // A cursor of one history says nothing in another: read everything, answer later.
+            flying[batch] = (waiters, .everything)
+            return [.read(batch, .everything)]
+        }
+        flying[batch] = nil
+        var effects: [Effect] = [.apply(reading)]
+        if let position, position.timeline != reading.timeline {
+            effects.append(.restore(reading))
+        }
+        advance(to: reading)
+        waiting -= waiters.count
+        effects.append(.answer(waiters))
+        return effects + promote()
+    }
+
+    /// Of two reads of one history the later snapshot has the greater xmin, and everything below
+    /// it is in the set already: what its own read began after was applied before it was sent.
+    private mutating func advance(to reading: Reading) {
+        if let position, position.timeline == reading.timeline, position.low >= reading.nextLow {
+            return
+        }
+        position = (reading.nextLow, reading.timeline)
+    }
+
+    private mutating func fail(_ batch: Batch) -> [Effect] {
+        guard let (waiters, _) = flying.removeValue(forKey: batch) else { return abandon(batch) }
+        waiting -= waiters.count
+        return [.refuse(waiters)] + promote()
+    }
+
+    /// The leader is the first of its batch.
+    ///
+    /// Those behind him join the open batch, which is later than the one they were in, and so
+    /// covers them too.
+    private mutating func abandon(_ batch: Batch) -> [Effect] {
+        let waiters: [Waiter]
+        if let led = open, led.batch == batch {
+            waiters = led.waiters
+            open = nil
+        } else if let flight = flying.removeValue(forKey: batch) {
+            waiters = flight.waiters
+        } else {
+            return []
+        }
+        waiting -= 1
+        let rest = Array(waiters.dropFirst())
+        if let later = open {
+            // A leader that is on its way must stay the first of its batch.
+            open = (later.batch, later.waiters + rest, later.isLed)
+        } else if !rest.isEmpty {
+            open = (nextBatch, rest, false)
+            nextBatch += 1
+        }
+        return promote()
+    }
+}

@@ -1,0 +1,141 @@
+// The SQL of the revocation log: how a revocation is appended in the transaction that causes it
+// (W3), and the one statement by which nodes learn of revocations (revocation.md 1.3, 1.6).
+package import Postgres
+package import Primitives
+
+/// SQL of the log.
+package enum RevocationLog {
+    /// A data-modifying part of a `WITH` list that appends one entry for each row of `source`.
+    ///
+    /// `source` must be a part that has taken the locks of the revocation, because the expiry is
+    /// stamped when this part runs (revocation.md 1.8).
+    ///
+    /// - Parameters:
+    /// - name: the name this part gets.
+    /// - kind: what is revoked.
+    /// - subject: an SQL expression over `source` of type `uuid`.
+    /// - version: an SQL expression over `source` of type `bigint`.
+    package static func append(
+        as name: String,
+        _ kind: RevocationKind,
+        subject: String,
+        version: String = "0",
+        from source: String
+    ) -> String {
+        """
+        \(name) AS (
+            INSERT INTO revocation_log (kind, subject, ver, expires_at)
+            SELECT \(kind.rawValue), uuid_send(\(subject)), \(version), revocation_expiry()
+              FROM \(source)
+            RETURNING id
+        )
+        """
+    }
+
+    /// Writes back entries that a new primary lacks (H7).
+    package static let restore = Statement(
+        "revocation.restore",
+        """
+        INSERT INTO revocation_log (kind, subject, ver, expires_at)
+        SELECT e.kind, uuid_send(e.subject), e.ver, to_timestamp(e.expires_us / 1000000.0)
+          FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
+               AS e (kind, subject, ver, expires_us)
+        """,
+        kind: .solo,
+        binds: [Int64].self,
+        [ID<Named.Entry>].self,
+        [Int64].self,
+        [Int64].self
+    )
+
+    private static let columns = """
+        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
+               pg_postmaster_start_time() AS born,
+               pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS next_low,
+               clock_timestamp() AS database_time,
+               token_horizon_s() AS horizon_s,
+               r.kind, r.subject, r.ver, r.expires_at
+        """
+
+    /// What came since a cursor.
+    ///
+    /// Raises an error on a standby, which has no current WAL position (H10). A row seen twice does
+    /// no harm; a row is never missed, because one that is visible now and was not before belongs
+    /// to a transaction at or above the previous snapshot's xmin.
+    package static let readSince = Statement(
+        "revocation.read_since",
+        """
+        SELECT \(columns)
+          FROM revocation_authority a
+          LEFT JOIN revocation_log r ON r.xid >= $1::text::xid8
+        """,
+        binds: String.self,
+        decode: ReadingRow.init
+    )
+
+    /// Everything that still matters, for the start and after a failover.
+    package static let readEverything = Statement(
+        "revocation.read_everything",
+        """
+        SELECT \(columns)
+          FROM revocation_authority a
+          LEFT JOIN revocation_log r ON r.expires_at > clock_timestamp() - interval '2 minutes'
+        """,
+        decode: ReadingRow.init
+    )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] {
+        [restore.info, readSince.info, readEverything.info]
+    }
+}
+
+/// One row of a read: the same head in each, and at most one entry.
+package struct ReadingRow: Sendable {
+    let timeline: DatabaseTimeline
+    let nextLow: UInt64
+    let databaseTime: Timestamp
+    let horizon: Duration
+    let entry: RevocationEntry?
+
+    init(_ row: PostgresRow) throws {
+        timeline = DatabaseTimeline(
+            timeline: try row.get(0, as: String.self),
+            born: try row.get(1, as: Timestamp.self)
+        )
+        nextLow = UInt64(try row.get(2, as: Int64.self))
+        databaseTime = try row.get(3, as: Timestamp.self)
+        horizon = .seconds(Int64(try row.get(4, as: Int32.self)))
+        guard let raw = try row.get(5, as: Int16?.self) else {
+            entry = nil
+            return
+        }
+        // A kind of a newer version than ours: it cannot name anything we issue or check, except
+        // that a node must not run so far behind (the schema version check at start).
+        guard let kind = RevocationKind(rawValue: raw),
+            let id = ID<Named.Entry>(bytes: try row.get(6, as: [UInt8].self))
+        else {
+            entry = nil
+            return
+        }
+        entry = RevocationEntry(
+            RevocationSubject(kind, id),
+            version: try row.get(7, as: Int64.self),
+            expiresAt: try row.get(8, as: Timestamp.self)
+        )
+    }
+
+    /// The rows of one read as one reading; nil where there is no row, which means that the
+    /// authority row is missing.
+    static func reading(of rows: [ReadingRow]) -> Reading? {
+        rows.first.map { head in
+            Reading(
+                timeline: head.timeline,
+                nextLow: head.nextLow,
+                databaseTime: head.databaseTime,
+                horizon: head.horizon,
+                entries: rows.compactMap(\.entry)
+            )
+        }
+    }
+}

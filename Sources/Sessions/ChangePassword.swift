@@ -1,0 +1,167 @@
+// Changing one's password: the current one is asked for (checklist row 23), wrong guesses count
+// like wrong sign-ins, and every other session ends (S4-T10).
+package import Access
+package import Accounts
+import Audit
+package import Postgres
+package import Primitives
+package import Tokens
+
+/// Why a password is not changed.
+package enum ChangePasswordRefusal: Refusal, Equatable {
+    /// The current password is another one.
+    case wrongPassword
+    /// The new one may not be one.
+    case invalid([MemberError])
+    /// Too many wrong guesses.
+    case throttled(Duration)
+    /// The caller's session ended, or the password was changed, meanwhile.
+    case outdated
+
+    package var code: ProblemCode {
+        switch self {
+        case .wrongPassword: .passwordIncorrect
+        case .invalid: .validationFailed
+        case .throttled: .tooManyAttempts
+        case .outdated: .tokenRevoked
+        }
+    }
+
+    package var memberErrors: [MemberError] {
+        if case .invalid(let errors) = self { errors } else { [] }
+    }
+
+    package var retryAfter: Duration? {
+        if case .throttled(let wait) = self { wait } else { nil }
+    }
+}
+
+/// Changes passwords.
+package struct ChangePassword: Sendable {
+    let database: any PostgresExecutor
+    let hashing: PasswordHashing
+    let throttle: Throttle
+    let rules: SignInRules
+    let minimumLength: Int
+    let minting: Minting
+    let entropy: Entropy
+
+    /// The use case.
+    package init(
+        database: any PostgresExecutor,
+        hashing: PasswordHashing,
+        throttle: Throttle,
+        rules: SignInRules,
+        minimumLength: Int,
+        minting: Minting,
+        entropy: Entropy
+    ) {
+        self.database = database
+        self.hashing = hashing
+        self.throttle = throttle
+        self.rules = rules
+        self.minimumLength = minimumLength
+        self.minting = minting
+        self.entropy = entropy
+    }
+
+    /// Replaces the caller's password and ends all his other sessions; his own gets a new pair.
+    ///
+    /// - Throws: `ChangePasswordRefusal`, `HashingOverloaded`; or a fault.
+    package func callAsFunction(
+        current: Secret,
+        new: Secret,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws -> TokenPair {
+        let account = try await database.first(AccountStore.findPassword(caller.accountID))
+        guard let account else { throw ChangePasswordRefusal.outdated }
+        let fresh: Password
+        do throws(PasswordFlaw) {
+            fresh = try Password(new)
+            let local = account.email.prefix { $0 != "@" }
+            try PasswordRules(minimumLength: minimumLength).check(
+                fresh,
+                names: [String(local), account.username ?? ""]
+            )
+        } catch {
+            throw ChangePasswordRefusal.invalid([
+                error.memberError("new_password", minimum: minimumLength)
+            ])
+        }
+        try await prove(current, account.phc, caller, trace)
+        let phc = try await hashing.hash(fresh)
+        return try await replace(account.phc, by: phc, caller, trace)
+    }
+
+    /// One guess at the current password, reserved before it is hashed.
+    private func prove(
+        _ current: Secret,
+        _ phc: String,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws {
+        let subjects = rules.subjects(
+            account: caller.accountID,
+            name: "",
+            address: trace.address
+        )
+        guard case .allowed(let reservation) = await throttle.reserve(subjects) else {
+            throw ChangePasswordRefusal.throttled(rules.perAccount.window)
+        }
+        let matches: Bool
+        do {
+            matches = try await hashing.check(try Password(current), against: phc)
+        } catch is PasswordFlaw {
+            matches = false
+        } catch let error as HashingOverloaded {
+            await throttle.giveBack(reservation)
+            throw error
+        }
+        if matches {
+            await throttle.giveBack(reservation)
+            return
+        }
+        let binds = AuditBinds(trace, entropy: entropy)
+        _ = try await database.execute(
+            SessionStore.recordWrongPassword(
+                caller.accountID,
+                caller.sessionID,
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
+            )
+        )
+        throw ChangePasswordRefusal.wrongPassword
+    }
+
+    private func replace(
+        _ old: String,
+        by phc: String,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws -> TokenPair {
+        let nonce = entropy.bytes(16)
+        let first = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
+        let binds = AuditBinds(trace, entropy: entropy)
+        let row = try await database.first(
+            SessionStore.changePassword(
+                caller.accountID,
+                caller.signatureGeneration,
+                caller.sessionID,
+                first.nonceDigest,
+                trace.now,
+                Int32(minting.settings.accessLifetime.wholeSeconds),
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request,
+                old,
+                phc
+            )
+        )
+        guard let row else { throw ChangePasswordRefusal.outdated }
+        return try await minting.pair(row, nonce: nonce)
+    }
+}

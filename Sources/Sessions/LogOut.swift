@@ -1,0 +1,121 @@
+// The four scopes of logging out: this session, a named one, all others, all. Each stops access
+// tokens too, on every node, before it is acknowledged: with PostgreSQL as the authority a
+// committed revocation is in force at once, because every check reads the log after it arrived
+// (revocation.md 1.3).
+import Audit
+package import Postgres
+package import Primitives
+package import Tokens
+
+/// Why a session cannot be ended.
+package enum LogOutRefusal: Refusal, Equatable {
+    /// There is no such session of yours.
+    case noSuchSession
+    /// Your token was outdated before this took hold (S4-T2).
+    case outdated
+
+    package var code: ProblemCode {
+        switch self {
+        case .noSuchSession: .notFound
+        case .outdated: .tokenRevoked
+        }
+    }
+}
+
+/// Ends sessions.
+package struct LogOut: Sendable {
+    let database: any PostgresExecutor
+    let minting: Minting
+    let entropy: Entropy
+
+    /// The use case.
+    package init(database: any PostgresExecutor, minting: Minting, entropy: Entropy) {
+        self.database = database
+        self.minting = minting
+        self.entropy = entropy
+    }
+
+    /// Ends the caller's own session.
+    ///
+    /// Works, and revokes anew, when it had ended already (H19).
+    package func thisSession(_ caller: AccessClaims, _ trace: RequestTrace) async throws {
+        _ = try await end(caller.sessionID, of: caller.accountID, "logged-out", trace)
+    }
+
+    /// Ends one session of the caller's.
+    ///
+    /// - Throws: `LogOutRefusal.noSuchSession`, also for somebody else's (S0-8).
+    package func session(
+        _ session: SessionID,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws {
+        guard try await end(session, of: caller.accountID, "ended-by-owner", trace) else {
+            throw LogOutRefusal.noSuchSession
+        }
+    }
+
+    /// Outdates every access and refresh token of the caller's account, his own included.
+    ///
+    /// - Throws: `LogOutRefusal.outdated`.
+    package func everywhere(_ caller: AccessClaims, _ trace: RequestTrace) async throws {
+        let binds = AuditBinds(trace, entropy: entropy)
+        let rotated = try await database.first(
+            SessionStore.endAll(
+                caller.accountID,
+                caller.signatureGeneration,
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
+            )
+        )
+        guard rotated != nil else { throw LogOutRefusal.outdated }
+    }
+
+    /// Ends all sessions of the caller's account but his own, which gets new tokens.
+    ///
+    /// - Throws: `LogOutRefusal.outdated`.
+    package func others(_ caller: AccessClaims, _ trace: RequestTrace) async throws -> TokenPair {
+        let nonce = entropy.bytes(16)
+        let fresh = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
+        let binds = AuditBinds(trace, entropy: entropy)
+        let row = try await database.first(
+            SessionStore.endOthers(
+                caller.accountID,
+                caller.signatureGeneration,
+                caller.sessionID,
+                fresh.nonceDigest,
+                trace.now,
+                Int32(minting.settings.accessLifetime.wholeSeconds),
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
+            )
+        )
+        guard let row else { throw LogOutRefusal.outdated }
+        return try await minting.pair(row, nonce: nonce)
+    }
+
+    private func end(
+        _ session: SessionID,
+        of account: AccountID,
+        _ reason: String,
+        _ trace: RequestTrace
+    ) async throws -> Bool {
+        let binds = AuditBinds(trace, entropy: entropy)
+        let ended = try await database.first(
+            SessionStore.end(
+                session,
+                account,
+                reason,
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
+            )
+        )
+        return ended != nil
+    }
+}

@@ -1,0 +1,392 @@
+// The SQL of ending and listing sessions. Every statement that ends something appends to the
+// revocation log in the same breath (W3), after it has taken its locks, and appends again when the
+// thing had ended before: the second caller must not be told so before the first revocation is
+// out (revocation.md H19).
+import Audit
+import Messaging
+package import Postgres
+package import Primitives
+import Revocation
+
+/// A session as its owner sees it.
+package struct SessionView: Sendable {
+    /// The session.
+    package let id: SessionID
+    /// When somebody signed in.
+    package let createdAt: Timestamp
+    /// When it was last refreshed.
+    package let lastUsedAt: Timestamp
+    /// When it ends if it is not used again.
+    package let expiresAt: Timestamp
+    /// From where it was opened.
+    package let address: String
+    /// With what.
+    package let userAgent: String
+
+    /// A session as its owner sees it.
+    package init(
+        id: SessionID,
+        createdAt: Timestamp,
+        lastUsedAt: Timestamp,
+        expiresAt: Timestamp,
+        address: String,
+        userAgent: String
+    ) {
+        self.id = id
+        self.createdAt = createdAt
+        self.lastUsedAt = lastUsedAt
+        self.expiresAt = expiresAt
+        self.address = address
+        self.userAgent = userAgent
+    }
+}
+
+/// One line of the login history.
+package struct LoginView: Sendable {
+    /// The line.
+    package let id: EntryID
+    /// When.
+    package let at: Timestamp
+    /// From where.
+    package let address: String
+    /// With what.
+    package let userAgent: String
+    /// `signed-in`, `wrong-password`, `unconfirmed` or `disabled`.
+    package let outcome: String
+
+    /// One line of the history.
+    package init(
+        id: EntryID,
+        at: Timestamp,
+        address: String,
+        userAgent: String,
+        outcome: String
+    ) {
+        self.id = id
+        self.at = at
+        self.address = address
+        self.userAgent = userAgent
+        self.outcome = outcome
+    }
+}
+
+/// Statements on sessions.
+package enum SessionStore {
+    /// The new generation of a signature: greater than any before, also after a restore.
+    static let nextGeneration = """
+        greatest(g.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+        """
+
+    /// Ends one session of an account.
+    ///
+    /// No row: there is none of that id.
+    static let end = Statement(
+        "sessions.end",
+        """
+        WITH ended AS (
+            UPDATE sessions s
+               SET revoked_at = COALESCE(s.revoked_at, $5),
+                   end_reason = COALESCE(s.end_reason, $3)
+             WHERE s.id = $1
+               AND s.account_id = $2
+            RETURNING s.id, s.account_id
+        ), \(RevocationLog.append(as: "logged", .session, subject: "ended.id", from: "ended")),
+        \(AuditLog.append(
+            as: "audited",
+            .sessionEnded,
+            account: "ended.account_id",
+            session: "ended.id",
+            detail: "jsonb_build_object('reason', $3)",
+            from: "ended",
+            binds: 4
+        )), \(Outbox.append(
+            as: "announced",
+            .sessionEnded,
+            account: "ended.account_id",
+            payload: "jsonb_build_object('session_id', ended.id, 'reason', $3)",
+            from: "ended",
+            entry: 4,
+            at: 5
+        ))
+        SELECT id FROM ended
+        """,
+        kind: .solo,
+        binds: SessionID.self,
+        AccountID.self,
+        String.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: SessionID.self) }
+    )
+
+    /// Outdates every token of an account: one row, whatever their number.
+    ///
+    /// Only a caller whose token is of the current generation may (S4-T2); no row otherwise.
+    static let endAll = Statement(
+        "sessions.end_all",
+        """
+        WITH signature AS (
+            UPDATE account_signatures g
+               SET generation = \(nextGeneration), rotated_at = $4
+             WHERE g.account_id = $1
+               AND g.generation = $2
+            RETURNING g.account_id, g.generation
+        ), \(RevocationLog.append(
+            as: "logged",
+            .signature,
+            subject: "signature.account_id",
+            version: "signature.generation",
+            from: "signature"
+        )), \(AuditLog.append(
+            as: "audited",
+            .loggedOutEverywhere,
+            account: "signature.account_id",
+            from: "signature",
+            binds: 3
+        )), \(Outbox.append(
+            as: "announced",
+            .loggedOutEverywhere,
+            account: "signature.account_id",
+            payload: "'{}'::jsonb",
+            from: "signature",
+            entry: 3,
+            at: 4
+        ))
+        SELECT generation FROM signature
+        """,
+        kind: .solo,
+        binds: AccountID.self,
+        Int64.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
+    /// The parts that rotate the signature and move the calling session to the new one with a new
+    /// nonce, so that every older refresh token of it is dead too, without being reuse.
+    ///
+    /// `$1` is the account, `$2` its generation, `$3` the session, `$4` the digest of the new
+    /// nonce, `$5` `now`; `gate` is a part whose row allows it.
+    private static func restamp(gate: String) -> String {
+        """
+        signature AS (
+            UPDATE account_signatures g
+               SET generation = \(nextGeneration), rotated_at = $5
+              FROM \(gate) t
+             WHERE g.account_id = t.account_id
+            RETURNING g.account_id, g.generation
+        ), restamped AS (
+            UPDATE sessions s
+               SET signature_generation = g.generation,
+                   refresh_generation = 1,
+                   nonce_digest = $4,
+                   previous_exchanged_at = NULL,
+                   last_used_at = $5
+              FROM signature g
+             WHERE s.id = $3
+               AND s.account_id = g.account_id
+               AND s.revoked_at IS NULL
+            RETURNING s.id, s.account_id, s.signature_generation, s.refresh_generation,
+                      s.authenticated_at, s.idle_expires_at, s.expires_at
+        ), \(RevocationLog.append(
+            as: "logged",
+            .signature,
+            subject: "signature.account_id",
+            version: "signature.generation",
+            from: "signature"
+        ))
+        """
+    }
+
+    /// Locks the signature of `$1` if its generation is `$2`.
+    private static let held = """
+        held AS MATERIALIZED (
+            SELECT g.account_id
+              FROM account_signatures g
+             WHERE g.account_id = $1
+               AND g.generation = $2
+               FOR NO KEY UPDATE
+        )
+        """
+
+    /// Ends all sessions of an account but one, which gets new tokens.
+    static let endOthers = Statement(
+        "sessions.end_others",
+        """
+        WITH \(held), \(restamp(gate: "held")), \(AuditLog.append(
+            as: "audited",
+            .otherSessionsEnded,
+            account: "signature.account_id",
+            session: "$3::uuid",
+            from: "signature",
+            binds: 7
+        )), \(Outbox.append(
+            as: "announced",
+            .loggedOutEverywhere,
+            account: "signature.account_id",
+            payload: "jsonb_build_object('except', $3::uuid)",
+            from: "signature",
+            entry: 7,
+            at: 8
+        ))
+        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
+          FROM restamped s
+          JOIN accounts a ON a.id = s.account_id
+        """,
+        kind: .solo,
+        binds: AccountID.self,
+        Int64.self,
+        SessionID.self,
+        [UInt8].self,
+        Timestamp.self,
+        Int32.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: MintRow.init
+    )
+
+    /// Replaces a password whose old hash is `$11`, ends all other sessions, and gives the calling
+    /// one new tokens.
+    ///
+    /// The locks come in the order of sign-in: signature, password, session.
+    static let changePassword = Statement(
+        "sessions.change_password",
+        """
+        WITH \(held), password AS (
+            UPDATE account_passwords p
+               SET phc = $12, changed_at = $5
+              FROM held h
+             WHERE p.account_id = h.account_id
+               AND p.phc = $11
+            RETURNING p.account_id
+        ), \(restamp(gate: "password")), \(AuditLog.append(
+            as: "audited",
+            .passwordChanged,
+            account: "signature.account_id",
+            session: "$3::uuid",
+            from: "signature",
+            binds: 7
+        )), \(Outbox.append(
+            as: "announced",
+            .passwordChanged,
+            account: "signature.account_id",
+            payload: "jsonb_build_object('session_id', $3::uuid)",
+            from: "signature",
+            entry: 7,
+            at: 8
+        ))
+        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
+          FROM restamped s
+          JOIN accounts a ON a.id = s.account_id
+        """,
+        kind: .solo,
+        binds: AccountID.self,
+        Int64.self,
+        SessionID.self,
+        [UInt8].self,
+        Timestamp.self,
+        Int32.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        String.self,
+        String.self,
+        decode: MintRow.init
+    )
+
+    /// Records that somebody who is signed in did not know the password.
+    static let recordWrongPassword = Statement(
+        "sessions.record_wrong_password",
+        """
+        WITH caller AS (SELECT $1::uuid AS account_id, $2::uuid AS session_id),
+        \(AuditLog.append(
+            as: "audited",
+            .passwordChangeFailed,
+            account: "caller.account_id",
+            session: "caller.session_id",
+            from: "caller",
+            binds: 3
+        ))
+        SELECT 1
+        """,
+        kind: .write,
+        binds: AccountID.self,
+        SessionID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self
+    )
+
+    /// The living sessions of an account, newest first, older than the cursor.
+    static let list = Statement(
+        "sessions.list",
+        """
+        SELECT s.id, s.created_at, s.last_used_at, s.idle_expires_at, s.ip_address, s.user_agent
+          FROM sessions s
+          JOIN account_signatures g ON g.account_id = s.account_id
+         WHERE s.account_id = $1
+           AND s.signature_generation = g.generation
+           AND s.revoked_at IS NULL
+           AND s.idle_expires_at > $2
+           AND s.expires_at > $2
+           AND s.id < $3
+         ORDER BY s.id DESC
+         LIMIT $4
+        """,
+        binds: AccountID.self,
+        Timestamp.self,
+        SessionID.self,
+        Int32.self,
+        decode: { row in
+            SessionView(
+                id: try row.get(0, as: SessionID.self),
+                createdAt: try row.get(1, as: Timestamp.self),
+                lastUsedAt: try row.get(2, as: Timestamp.self),
+                expiresAt: try row.get(3, as: Timestamp.self),
+                address: try row.get(4, as: String.self),
+                userAgent: try row.get(5, as: String.self)
+            )
+        }
+    )
+
+    /// The login history of an account, newest first, older than the cursor.
+    static let history = Statement(
+        "sessions.login_history",
+        """
+        SELECT h.id, h.at, h.ip_address, h.user_agent, h.outcome
+          FROM login_history h
+         WHERE h.account_id = $1
+           AND h.id < $2
+         ORDER BY h.id DESC
+         LIMIT $3
+        """,
+        binds: AccountID.self,
+        EntryID.self,
+        Int32.self,
+        decode: { row in
+            LoginView(
+                id: try row.get(0, as: EntryID.self),
+                at: try row.get(1, as: Timestamp.self),
+                address: try row.get(2, as: String.self),
+                userAgent: try row.get(3, as: String.self),
+                outcome: try row.get(4, as: String.self)
+            )
+        }
+    )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] {
+        [
+            end.info, endAll.info, endOthers.info, changePassword.info, recordWrongPassword.info,
+            list.info, history.info,
+        ]
+    }
+}

@@ -1,0 +1,134 @@
+// The SQL of signing in.
+import Audit
+import Messaging
+package import Postgres
+import Primitives
+
+/// Statements of sign-in.
+package enum SignInStore {
+    /// Opens a session.
+    ///
+    /// Locks the signature row, then the account, then the password, then writes the session;
+    /// refuses (no row) if the account was disabled or its password changed since it was checked.
+    static let open = Statement(
+        "sessions.open",
+        """
+        WITH signature AS MATERIALIZED (
+            SELECT g.account_id, g.generation
+              FROM account_signatures g
+             WHERE g.account_id = $2
+               FOR SHARE
+        ), account AS (
+            UPDATE accounts a
+               SET last_login_at = $14
+              FROM signature g
+             WHERE a.id = g.account_id
+               AND a.state = 'active'
+            RETURNING a.id, a.rights_version
+        ), password AS MATERIALIZED (
+            SELECT p.account_id
+              FROM account_passwords p
+              JOIN account a ON a.id = p.account_id
+             WHERE p.phc = $3
+               FOR SHARE OF p
+        ), opened AS (
+            INSERT INTO sessions (
+                id, account_id, signature_generation, nonce_digest, transport, ip_address,
+                user_agent, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at
+            )
+            SELECT $1, g.account_id, g.generation, $4, $5, $15::text,
+                   $6, $14, $14, $14, $7, $8
+              FROM signature g
+              JOIN password p ON p.account_id = g.account_id
+            RETURNING id, account_id, signature_generation, refresh_generation,
+                      authenticated_at, idle_expires_at, expires_at
+        ), history AS (
+            INSERT INTO login_history (
+                id, account_id, at, ip_address, user_agent, outcome, session_id
+            )
+            SELECT $9, o.account_id, $14, $15::text, $6, 'signed-in', o.id
+              FROM opened o
+        ), \(AuditLog.append(
+            as: "audited",
+            .signedIn,
+            account: "opened.account_id",
+            session: "opened.id",
+            detail: "jsonb_build_object('factors', $10::text, 'transport', $5)",
+            from: "opened",
+            binds: 13
+        )), \(Outbox.append(
+            as: "announced",
+            .signedIn,
+            account: "opened.account_id",
+            payload: """
+                jsonb_build_object('session_id', opened.id, 'ip_address', $15::text,
+                    'user_agent', $6, 'client', $12::text)
+                """,
+            from: "opened",
+            entry: 13,
+            at: 14
+        ))
+        SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
+          FROM opened o
+          JOIN account a ON a.id = o.account_id
+        """,
+        kind: .solo,
+        binds: SessionID.self,
+        AccountID.self,
+        String.self,
+        [UInt8].self,
+        String.self,
+        String.self,
+        Timestamp.self,
+        Timestamp.self,
+        EntryID.self,
+        String.self,
+        Int32.self,
+        String.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: MintRow.init
+    )
+
+    /// Records an attempt that failed.
+    ///
+    /// The account is NULL where nobody is known by that name; what was typed is not kept, because
+    /// people type passwords into the wrong field (checklist row 306).
+    static let recordFailure = Statement(
+        "sessions.record_failure",
+        """
+        WITH known AS (
+            SELECT a.id
+              FROM (VALUES ($1::uuid)) AS v (id)
+              LEFT JOIN accounts a ON a.id = v.id
+        ), history AS (
+            INSERT INTO login_history (id, account_id, at, ip_address, user_agent, outcome)
+            SELECT $2, k.id, $6, $7::text, $3, $4::text
+              FROM known k
+             WHERE k.id IS NOT NULL
+        ), \(AuditLog.append(
+            as: "audited",
+            .signInFailed,
+            account: "known.id",
+            detail: "jsonb_build_object('outcome', $4::text)",
+            from: "known",
+            binds: 5
+        ))
+        SELECT 1
+        """,
+        kind: .write,
+        binds: AccountID?.self,
+        EntryID.self,
+        String.self,
+        String.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self
+    )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] { [open.info, recordFailure.info] }
+}

@@ -1,0 +1,234 @@
+// Access tokens: JWTs of RFC 9068, signed with ES256. The JSON is written by hand in a fixed
+// order, which is faster than an encoder and leaves exactly one spelling for a set of claims.
+import Crypto
+package import Primitives
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// What an access token says.
+package struct AccessClaims: Hashable, Sendable {
+    /// `jti`: this token.
+    package var tokenID: TokenID
+    /// `sub`: whose it is.
+    package var accountID: AccountID
+    /// `sid`: the session that it belongs to.
+    package var sessionID: SessionID
+    /// `client_id`: the application; Watchword's own sessions use `watchword`.
+    package var clientID: String
+    /// `aud`: who may accept it.
+    package var audience: String
+    /// `sgn`: the generation of the account's signature.
+    package var signatureGeneration: Int64
+    /// `rlv`: the version of the account's rights when it was minted.
+    package var rightsVersion: Int64
+    /// `roles`: the unscoped roles; nil where there were too many to carry.
+    package var roles: [RoleID]?
+    /// `scope`: granted scopes, separated by spaces.
+    package var scope: String
+    /// `auth_time`: when the person last proved who they are.
+    package var authenticatedAt: Timestamp
+    /// `iat`, `iat_ms`: when it was minted, by the database's clock.
+    package var issuedAt: Timestamp
+    /// `exp`: when it ends, whole seconds.
+    package var expiresAt: Timestamp
+    /// The key that signed it; not a claim, taken from the header.
+    package var keyID: KeyID
+
+    /// Claims of a token.
+    package init(
+        tokenID: TokenID,
+        accountID: AccountID,
+        sessionID: SessionID,
+        clientID: String,
+        audience: String,
+        signatureGeneration: Int64,
+        rightsVersion: Int64,
+        roles: [RoleID]?,
+        scope: String,
+        authenticatedAt: Timestamp,
+        issuedAt: Timestamp,
+        expiresAt: Timestamp,
+        keyID: KeyID
+    ) {
+        self.tokenID = tokenID
+        self.accountID = accountID
+        self.sessionID = sessionID
+        self.clientID = clientID
+        self.audience = audience
+        self.signatureGeneration = signatureGeneration
+        self.rightsVersion = rightsVersion
+        self.roles = roles
+        self.scope = scope
+        self.authenticatedAt = authenticatedAt
+        self.issuedAt = issuedAt
+        self.expiresAt = expiresAt
+        self.keyID = keyID
+    }
+}
+
+/// Writes and signs access tokens.
+package enum AccessTokenWriter {
+    /// The most roles a token carries, so that the cookie stays under 4 KiB.
+    package static let roleLimit = 32
+
+    /// The compact form of `claims`, signed by `key`; about 35 µs.
+    package static func sign(
+        _ claims: AccessClaims,
+        issuer: String,
+        with key: RingKey
+    ) throws -> String {
+        guard case .signing(let signing) = key.material else {
+            preconditionFailure("only a signing key signs access tokens")
+        }
+        var out = KeyRing.header(of: key.id)
+        out.append(UInt8(ascii: "."))
+        Base64URL.append(Array(payload(claims, issuer: issuer).utf8), to: &out)
+        let signature = try signing.signature(for: out)
+        out.append(UInt8(ascii: "."))
+        Base64URL.append(Array(signature.rawRepresentation), to: &out)
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// Issuer, audience, client and scope come from the configuration, which refuses quotes,
+    /// backslashes and control characters; the rest are ids and numbers.
+    private static func payload(_ claims: AccessClaims, issuer: String) -> String {
+        var out = "{\"iss\":\"\(issuer)\",\"aud\":\"\(claims.audience)\""
+        out += ",\"sub\":\"\(claims.accountID)\",\"client_id\":\"\(claims.clientID)\""
+        out += ",\"exp\":\(claims.expiresAt.seconds),\"iat\":\(claims.issuedAt.seconds)"
+        out += ",\"iat_ms\":\(claims.issuedAt.microseconds / 1000)"
+        out += ",\"auth_time\":\(claims.authenticatedAt.seconds)"
+        out += ",\"jti\":\"\(claims.tokenID)\",\"sid\":\"\(claims.sessionID)\""
+        out += ",\"sgn\":\(claims.signatureGeneration),\"rlv\":\(claims.rightsVersion)"
+        if let roles = claims.roles {
+            out += ",\"roles\":[\(roles.map { "\"\($0)\"" }.joined(separator: ","))]"
+        }
+        return out + ",\"scope\":\"\(claims.scope)\"}"
+    }
+}
+
+/// Why a token is not one of ours, or not good any more.
+package enum AccessTokenFlaw: Error, Hashable {
+    /// Not three base64url parts, or too long.
+    case malformed
+    /// Signed by nobody we know, or for another issuer or audience.
+    case invalid
+    /// Over.
+    case expired
+    /// The header names a key this ring does not hold; a newer ring may.
+    case unknownKey
+}
+
+/// Checks access tokens, without asking anybody.
+package struct AccessTokenChecker: Sendable {
+    /// A compact token longer than this is malformed; ours are below 3 KiB.
+    package static let byteLimit = 8192
+    /// `iss`, exactly.
+    package let issuer: String
+    /// The audiences this listener accepts.
+    package let audiences: Set<String>
+
+    /// A checker of tokens by `issuer` for one of `audiences`.
+    package init(issuer: String, audiences: Set<String>) {
+        self.issuer = issuer
+        self.audiences = audiences
+    }
+
+    /// The claims of `token` if its form, key, signature, issuer, audience and lifetime hold.
+    ///
+    /// Expiry is not looked at: the caller does that each time, also for a token it remembers.
+    ///
+    /// - Parameters:
+    /// - horizon: the longest life any token may have; a longer one is refused, because the
+    /// revocations that cover it may be gone (revocation.md 1.9).
+    package func check(
+        _ token: some Collection<UInt8>,
+        ring: KeyRing,
+        horizon: Duration
+    ) throws(AccessTokenFlaw) -> AccessClaims {
+        guard token.count <= Self.byteLimit else { throw .malformed }
+        let bytes = Array(token)
+        let parts = bytes.split(
+            separator: UInt8(ascii: "."),
+            omittingEmptySubsequences: false
+        )
+        guard parts.count == 3, let payload = Base64URL.decode(parts[1]),
+            let signature = Base64URL.decode(parts[2]), !parts[0].isEmpty,
+            Base64URL.decode(parts[0]) != nil, signature.count == 64
+        else { throw .malformed }
+        guard let checker = ring.checkers[Array(parts[0])] else { throw .unknownKey }
+        let signed = bytes[0..<(parts[0].count + 1 + parts[1].count)]
+        guard let parsed = try? P256.Signing.ECDSASignature(rawRepresentation: signature),
+            checker.key.isValidSignature(parsed, for: signed)
+        else {
+            // `try?`: a signature that does not parse is as bad as one that does not verify.
+            throw .invalid
+        }
+        return try read(payload, keyID: checker.id, horizon: horizon)
+    }
+
+    private func read(
+        _ payload: [UInt8],
+        keyID: KeyID,
+        horizon: Duration
+    ) throws(AccessTokenFlaw) -> AccessClaims {
+        let wire: WireClaims
+        do {
+            wire = try JSONDecoder().decode(WireClaims.self, from: Data(payload))
+        } catch {
+            throw .invalid
+        }
+        guard wire.iss == issuer, audiences.contains(wire.aud),
+            let token = TokenID(wire.jti), let account = AccountID(wire.sub),
+            let session = SessionID(wire.sid), wire.exp - wire.iat <= horizon.wholeSeconds,
+            wire.exp > wire.iat
+        else { throw .invalid }
+        var roles: [RoleID]?
+        if let names = wire.roles {
+            roles = names.compactMap { RoleID($0) }
+            guard roles?.count == names.count else { throw .invalid }
+        }
+        return AccessClaims(
+            tokenID: token,
+            accountID: account,
+            sessionID: session,
+            clientID: wire.clientID,
+            audience: wire.aud,
+            signatureGeneration: wire.sgn,
+            rightsVersion: wire.rlv,
+            roles: roles,
+            scope: wire.scope,
+            authenticatedAt: Timestamp(seconds: wire.authTime),
+            issuedAt: Timestamp(microseconds: wire.issuedMilliseconds * 1000),
+            expiresAt: Timestamp(seconds: wire.exp),
+            keyID: keyID
+        )
+    }
+
+    private struct WireClaims: Decodable {
+        let iss: String
+        let aud: String
+        let sub: String
+        let clientID: String
+        let exp: Int64
+        let iat: Int64
+        let issuedMilliseconds: Int64
+        let authTime: Int64
+        let jti: String
+        let sid: String
+        let sgn: Int64
+        let rlv: Int64
+        let roles: [String]?
+        let scope: String
+
+        enum CodingKeys: String, CodingKey {
+            case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope
+            case clientID = "client_id"
+            case issuedMilliseconds = "iat_ms"
+            case authTime = "auth_time"
+        }
+    }
+}

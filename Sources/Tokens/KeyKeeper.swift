@@ -1,0 +1,223 @@
+// Keeps the node's key ring equal to the database's: loads it, makes keys where there are none,
+// makes the next one in good time, retires the ones whose last token is gone. Any node does this
+// work; of two that do it at once, the database lets one win.
+package import Logging
+package import Postgres
+package import Primitives
+import ServiceLifecycle
+import Synchronization
+
+/// How keys are rotated.
+package struct KeySettings: Sendable {
+    /// How long a new key is public before it signs; longer than anybody caches the JWKS.
+    package var publishAhead: Duration
+    /// How long a key signs before the next one is made.
+    package var rotateAfter: Duration
+    /// How long a replaced key of each use is kept: until the last thing it signed is gone.
+    package var keepReplaced: [KeyUse: Duration]
+
+    /// Settings of rotation.
+    package init(publishAhead: Duration, rotateAfter: Duration, keepReplaced: [KeyUse: Duration]) {
+        self.publishAhead = publishAhead
+        self.rotateAfter = rotateAfter
+        self.keepReplaced = keepReplaced
+    }
+}
+
+/// The key ring of one node.
+package final class KeyKeeper: Service {
+    private struct State {
+        var ring = KeyRing([])
+        var askedAt: MonotonicInstant?
+    }
+    private let database: PostgresPool
+    private let masterKey: MasterKey
+    private let settings: KeySettings
+    private let clock: WallClock
+    private let entropy: Entropy
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// How often the ring is read again.
+    package static let reloadInterval: Duration = .seconds(30)
+
+    /// A keeper that has loaded nothing yet.
+    package init(
+        database: PostgresPool,
+        masterKey: MasterKey,
+        settings: KeySettings,
+        clock: WallClock,
+        entropy: Entropy,
+        logger: Logger
+    ) {
+        self.database = database
+        self.masterKey = masterKey
+        self.settings = settings
+        self.clock = clock
+        self.entropy = entropy
+        self.logger = logger
+    }
+
+    /// The ring as it is now.
+    package var ring: KeyRing { state.withLock { $0.ring } }
+
+    /// Loads the ring; makes what is missing.
+    package func start() async throws {
+        try await reload()
+        for use in KeyUse.allCases where ring.keys.allSatisfy({ $0.use != use }) {
+            // Nobody can have met a token of this use, so the first key needs no announcement.
+            _ = try await add(use, unlessMadeAfter: Timestamp(seconds: 0), activeIn: .zero)
+        }
+        try await reload()
+    }
+
+    /// Reads the ring again.
+    package func reload() async throws {
+        let rows = try await database.rows(KeyStore.list())
+        let ring = KeyRing(try rows.filter { $0.retiredAt == nil }.map(open))
+        state.withLock { $0.ring = ring }
+    }
+
+    /// Reads the ring again because a token named a key that is not in it; at most once a second,
+    /// so that forged key names cost the database nothing.
+    package func reloadForUnknownKey() async throws {
+        let now = MonotonicInstant.now
+        let isDue = state.withLock {
+            if let asked = $0.askedAt, now - asked < .seconds(1) { return false }
+            $0.askedAt = now
+            return true
+        }
+        if isDue { try await reload() }
+    }
+
+    /// Rotates and retires on time, until shutdown.
+    package func run() async throws {
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await cancelWhenGracefulShutdown {
+                    try await Task.sleep(for: Self.reloadInterval)
+                }
+                try await reload()
+                try await rotateIfDue()
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning(
+                    "the key ring could not be read again",
+                    metadata: ["error": "\(error)"]
+                )
+            }
+        }
+    }
+
+    /// Makes the next key of `use`, active after the time of publication unless `atOnce`.
+    ///
+    /// - Returns: its id.
+    package func rotate(_ use: KeyUse, atOnce: Bool) async throws -> KeyID? {
+        let id = try await add(
+            use,
+            unlessMadeAfter: .init(microseconds: .max / 2),
+            activeIn: atOnce ? .zero : settings.publishAhead
+        )
+        try await reload()
+        return id
+    }
+
+    /// Seals every key anew with the current version of the master key.
+    ///
+    /// - Returns: how many were sealed anew.
+    package func rewrap() async throws -> Int {
+        var count = 0
+        for row in try await database.rows(KeyStore.list())
+        where row.masterKeyVersion != masterKey.currentVersion {
+            guard let use = KeyUse(rawValue: row.use) else { continue }
+            let context = RingKey.sealContext(id: row.id, use: use)
+            let bytes = try masterKey.open(
+                row.sealed,
+                version: row.masterKeyVersion,
+                context: context
+            )
+            let sealed = try masterKey.seal(bytes, context: context)
+            let changed = try await database.first(
+                KeyStore.reseal(row.id, row.sealed, sealed, Int32(masterKey.currentVersion))
+            )
+            count += changed == nil ? 0 : 1
+        }
+        return count
+    }
+
+    private func rotateIfDue() async throws {
+        let now = clock.now()
+        for use in KeyUse.allCases {
+            let keys = ring.keys.filter { $0.use == use }
+            if let newest = keys.first, now - newest.activeFrom > settings.rotateAfter {
+                _ = try await add(
+                    use,
+                    unlessMadeAfter: newest.createdAt,
+                    activeIn: settings.publishAhead
+                )
+            }
+            guard let current = ring.current(use, at: now),
+                now - current.activeFrom > settings.keepReplaced[use] ?? .days(90)
+            else { continue }
+            for old in keys where old.activeFrom < current.activeFrom {
+                _ = try await database.first(KeyStore.retire(old.id, now))
+                logger.info("a replaced key was retired", metadata: ["kid": "\(old.id)"])
+            }
+        }
+    }
+
+    private func add(
+        _ use: KeyUse,
+        unlessMadeAfter newest: Timestamp,
+        activeIn delay: Duration
+    ) async throws -> KeyID? {
+        let now = clock.now()
+        let id = KeyID(at: now, entropy: entropy)
+        let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)
+        let key = try RingKey(
+            id: id,
+            use: use,
+            createdAt: now,
+            activeFrom: now + delay,
+            retiredAt: nil,
+            privateBytes: bytes
+        )
+        let sealed = try masterKey.seal(
+            bytes,
+            context: RingKey.sealContext(id: id, use: use)
+        )
+        return try await database.transaction { transaction in
+            _ = try await transaction.first(KeyStore.lock())
+            return try await transaction.first(
+                KeyStore.insert(
+                    id,
+                    use.rawValue,
+                    use.algorithm,
+                    key.publicPoint,
+                    sealed,
+                    Int32(masterKey.currentVersion),
+                    now,
+                    newest,
+                    now + delay
+                )
+            )
+        }
+    }
+
+    private func open(_ row: KeyRow) throws -> RingKey {
+        guard let use = KeyUse(rawValue: row.use) else { throw MasterKeyError.cannotOpen }
+        return try RingKey(
+            id: row.id,
+            use: use,
+            createdAt: row.createdAt,
+            activeFrom: row.activeFrom,
+            retiredAt: row.retiredAt,
+            privateBytes: masterKey.open(
+                row.sealed,
+                version: row.masterKeyVersion,
+                context: RingKey.sealContext(id: row.id, use: use)
+            )
+        )
+    }
+}

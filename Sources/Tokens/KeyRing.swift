@@ -1,0 +1,60 @@
+// All keys that count at the moment, as one immutable value: which signs, which check, and the
+// JWKS that tells the world. A new ring replaces the old one as a whole.
+import Crypto
+package import Primitives
+
+/// The keys of the cluster.
+package struct KeyRing: Sendable {
+    /// All keys that are not retired, newest first.
+    package let keys: [RingKey]
+    /// Header segment of a token → the key it names.
+    ///
+    /// Only headers we would write ourselves are here, so that no other header is ever acted upon:
+    /// not its `alg`, not its `jku` (RFC 8725 sections 3.1, 3.10).
+    let checkers: [[UInt8]: (id: KeyID, key: P256.Signing.PublicKey)]
+    let secrets: [KeyUse: [UInt32: RingKey]]
+
+    /// A ring of `keys`.
+    package init(_ keys: [RingKey]) {
+        let live = keys.filter { $0.retiredAt == nil }.sorted { $0.activeFrom > $1.activeFrom }
+        self.keys = live
+        var checkers: [[UInt8]: (id: KeyID, key: P256.Signing.PublicKey)] = [:]
+        var secrets: [KeyUse: [UInt32: RingKey]] = [:]
+        for key in live {
+            switch key.material {
+            case .signing(let signing):
+                checkers[Self.header(of: key.id)] = (key.id, signing.publicKey)
+            case .secret: secrets[key.use, default: [:]][key.tag] = key
+            }
+        }
+        self.checkers = checkers
+        self.secrets = secrets
+    }
+
+    /// The key that is in use for `use` at `now`: the latest whose time has come.
+    package func current(_ use: KeyUse, at now: Timestamp) -> RingKey? {
+        keys.first { $0.use == use && $0.activeFrom <= now }
+    }
+
+    /// The base64url of `{"alg":"ES256","kid":"…","typ":"at+jwt"}` (RFC 9068 section 2.1).
+    static func header(of id: KeyID) -> [UInt8] {
+        var out: [UInt8] = []
+        Base64URL.append(
+            Array("{\"alg\":\"ES256\",\"kid\":\"\(id)\",\"typ\":\"at+jwt\"}".utf8),
+            to: &out
+        )
+        return out
+    }
+
+    /// The public keys as a JWK Set (RFC 7517 section 5), newest first.
+    package var jwks: String {
+        let items = keys.compactMap { key -> String? in
+            guard let point = key.publicPoint else { return nil }
+            let x = Base64URL.encode(point[0..<32])
+            let y = Base64URL.encode(point[32..<64])
+            return "{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\","
+                + "\"kid\":\"\(key.id)\",\"x\":\"\(x)\",\"y\":\"\(y)\"}"
+        }
+        return "{\"keys\":[\(items.joined(separator: ","))]}"
+    }
+}

@@ -1,0 +1,119 @@
+// The settings of the process itself: where it listens, which stores it uses, how it logs. Those of
+// a domain stand in that domain.
+import Logging
+import Primitives
+
+/// How strict the process is with its own settings.
+enum OperatingMode: String, CaseIterable, Sendable {
+    /// For real people: unsafe settings stop the start.
+    case production
+    /// For trying out, on this machine only: what `watchword dev` starts its nodes with.
+    case development
+}
+
+/// Where the process listens and which stores it uses.
+struct ServerSettings: Sendable {
+    /// How strict we are.
+    let mode: OperatingMode
+    /// The URL that people and applications use, without a path or a slash at its end.
+    let publicURL: String
+    /// The address that the public listener binds.
+    let host: String
+    /// The port of the public listener.
+    let port: Int
+    /// The address that health and metrics bind.
+    let managementHost: String
+    /// The port of health and metrics.
+    let managementPort: Int
+    /// The database, as libpq takes it.
+    let databaseURL: String
+    /// Redis.
+    let redisURL: String
+    /// The key that all stored keys are wrapped with; nil where none is set.
+    let masterKey: Secret?
+
+    /// Reads them.
+    init(from source: SettingsSource) {
+        mode = source.choice(
+            "mode",
+            OperatingMode.self,
+            default: .production,
+            help: "Development drops checks that protect real people; loopback only."
+        )
+        let url = source.url(
+            "public.url",
+            help: "The URL that browsers and applications reach the cluster by."
+        )
+        publicURL = url.hasSuffix("/") ? String(url.dropLast()) : url
+        host = source.text(
+            "http.host",
+            default: "127.0.0.1",
+            longest: 255,
+            help: "The address of the public listener."
+        )
+        port = source.integer(
+            "http.port",
+            default: 8080,
+            within: 1...65_535,
+            help: "The port of the public listener."
+        )
+        managementHost = source.text(
+            "management.host",
+            default: "127.0.0.1",
+            longest: 255,
+            help: "The address of the listener for health and metrics."
+        )
+        managementPort = source.integer(
+            "management.port",
+            default: 9080,
+            within: 1...65_535,
+            help: "The port of the listener for health and metrics."
+        )
+        databaseURL = source.url(
+            "database.url",
+            schemes: ["postgresql", "postgres"],
+            help: "PostgreSQL, as libpq takes it; several hosts are allowed."
+        )
+        redisURL = source.url(
+            "redis.url",
+            schemes: ["redis", "rediss", "unix"],
+            help: "Redis."
+        )
+        masterKey = source.secret(
+            "keys.master",
+            help: "32 random bytes as base64url (43 characters); wraps every key that is stored."
+        )
+    }
+}
+
+/// How a log line is written.
+enum LogFormat: String, CaseIterable, Sendable {
+    /// One JSON object a line.
+    case json
+    /// For people.
+    case text
+}
+
+/// What is logged and how.
+struct LogSettings: Sendable {
+    /// The least level that is written.
+    let level: Logger.Level
+    /// How a line is written.
+    let format: LogFormat
+
+    /// Reads them.
+    init(from source: SettingsSource) {
+        level = source.choice(
+            "log.level",
+            Logger.Level.self,
+            default: .info,
+            help: "The least severe messages that are written."
+        )
+        format = source.choice(
+            "log.format",
+            LogFormat.self,
+            default: .json,
+            help: "One JSON object a line, or text for people (what `watchword dev` shows)."
+        )
+    }
+}

@@ -1,0 +1,69 @@
+// Every setting there is, by domain. A new domain adds one line here and is then in the manual, in
+// `watchword describe config` and among the names that are known.
+import Accounts
+import NIOCore
+import Primitives
+import Sessions
+import Tokens
+
+/// All settings of a node.
+struct Settings: Sendable {
+    /// The process itself.
+    let server: ServerSettings
+    /// The HTTP listeners.
+    let web: WebSettings
+    /// Accounts.
+    let accounts: AccountSettings
+    /// Password hashing.
+    let hashing: HashingSettings
+    /// Sessions and their tokens.
+    let sessions: SessionSettings
+    /// How often a password may be tried.
+    let signIn: SignInRules
+    /// Key rotation.
+    let keys: KeySettings
+    /// How long journals are kept.
+    let retention: RetentionSettings
+    /// Logging.
+    let log: LogSettings
+
+    /// Reads them all.
+    init(from source: SettingsSource) {
+        server = ServerSettings(from: source)
+        web = WebSettings(from: source)
+        accounts = AccountSettings(
+            from: source,
+            confirmation: server.mode == .development ? .off : .required
+        )
+        hashing = HashingSettings(from: source, cores: System.coreCount)
+        sessions = SessionSettings(from: source, issuer: server.publicURL)
+        signIn = SignInRules(from: source)
+        keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
+        retention = RetentionSettings(from: source)
+        log = LogSettings(from: source)
+    }
+}
+
+/// How long journals are kept.
+struct RetentionSettings: Sendable {
+    /// Sign-ins.
+    let loginHistory: Duration
+    /// The audit log.
+    let audit: Duration
+
+    /// Reads them.
+    init(from source: SettingsSource) {
+        loginHistory = source.duration(
+            "retention.login_history",
+            default: .days(90),
+            within: .days(1) ... .days(3650),
+            help: "How long sign-ins are shown to their account."
+        )
+        audit = source.duration(
+            "retention.audit",
+            default: .days(400),
+            within: .days(1) ... .days(3650),
+            help: "How long the audit log is kept."
+        )
+    }
+}

@@ -1,0 +1,161 @@
+// The settings of the HTTP listeners and of /verify.
+import Primitives
+import Web
+
+/// How the listeners behave.
+struct WebSettings: Sendable {
+    /// How many event loops; each has its own connections to the stores.
+    let eventLoops: Int
+    /// The certificate chain and key, where TLS ends in the node.
+    let tls: TLSFiles?
+    /// Origins whose pages may call us.
+    let allowedOrigins: Set<String>
+    /// Proxies whose forwarding headers are believed.
+    let trustedProxies: [IPNetwork]
+    /// The limits.
+    let limits: HTTPLimits
+    /// Where `/verify` reads the original request.
+    let verifySource: OriginalRequestSource
+    /// Whether requirements in the query of `/verify` count.
+    let verifyReadsRequirements: Bool
+    /// How long one read of the revocation log may take.
+    let readLimit: Duration
+    /// How many checked tokens are remembered.
+    let tokenCacheLimit: Int
+
+    /// Reads them.
+    init(from source: SettingsSource) {
+        eventLoops = source.integer(
+            "http.event_loops",
+            default: 0,
+            within: 0...256,
+            help: "Event loops; 0 means one for each core."
+        )
+        let chain = source.text(
+            "http.tls_certificate",
+            default: "",
+            help: "A PEM file with the certificate chain, to end TLS in the node; or empty."
+        )
+        let key = source.text(
+            "http.tls_key",
+            default: "",
+            help: "The PEM file with the certificate's key."
+        )
+        if chain.isEmpty != key.isEmpty {
+            source.complain(
+                SettingComplaint(
+                    "http.tls_key",
+                    "http.tls_certificate and http.tls_key are set together or not at all."
+                )
+            )
+        }
+        tls =
+            chain.isEmpty || key.isEmpty
+            ? nil : TLSFiles(certificateChain: chain, privateKey: key)
+        allowedOrigins = Set(
+            source.list(
+                "http.allowed_origins",
+                default: [],
+                help: "Origins besides the public URL whose pages may call the API (CORS), exactly"
+                    + " as browsers write them: https://app.example.com."
+            )
+        )
+        trustedProxies = Self.networks(source)
+        limits = Self.limits(source)
+        verifySource = source.choice(
+            "verify.original_request",
+            OriginalRequestSource.self,
+            default: .auto,
+            help: "Where /verify reads the original request; auto is for trying out."
+        )
+        verifyReadsRequirements = source.boolean(
+            "verify.query_requirements",
+            default: true,
+            help: "Whether permission=, role= and scope= in the query of /verify must hold."
+        )
+        readLimit = source.duration(
+            "verify.read_limit",
+            default: .seconds(1),
+            within: .milliseconds(10) ... .seconds(30),
+            help: "How long one read of the revocation log may take before checks answer 503."
+        )
+        tokenCacheLimit = source.integer(
+            "tokens.cache_limit",
+            default: 20_000,
+            within: 100...10_000_000,
+            help: "Checked tokens a node remembers, about 1.5 KiB each."
+        )
+    }
+
+    private static func networks(_ source: SettingsSource) -> [IPNetwork] {
+        let texts = source.list(
+            "http.trusted_proxies",
+            default: [],
+            help: "Addresses or networks (CIDR) of the proxies in front, whose X-Forwarded-For"
+                + " and original-request headers are believed."
+        )
+        return texts.compactMap { text in
+            if let network = IPNetwork(text) { return network }
+            source.complain(
+                SettingComplaint(
+                    "http.trusted_proxies",
+                    "http.trusted_proxies: \(text) is neither an address nor a network."
+                )
+            )
+            return nil
+        }
+    }
+
+    private static func limits(_ source: SettingsSource) -> HTTPLimits {
+        var limits = HTTPLimits()
+        limits.headBytes = source.bytes(
+            "http.head_bytes",
+            default: limits.headBytes,
+            within: 4096...(1024 * 1024),
+            help: "The longest request line and header together."
+        )
+        limits.bodyBytes = source.bytes(
+            "http.body_bytes",
+            default: limits.bodyBytes,
+            within: 1024...(16 * 1024 * 1024),
+            help: "The longest request body."
+        )
+        limits.headTime = source.duration(
+            "http.head_time",
+            default: limits.headTime,
+            within: .seconds(1) ... .minutes(5),
+            help: "How long a client may take to send a request's head."
+        )
+        limits.bodyTime = source.duration(
+            "http.body_time",
+            default: limits.bodyTime,
+            within: .seconds(1) ... .minutes(10),
+            help: "How long a client may take to send a request's body."
+        )
+        limits.idleTime = source.duration(
+            "http.idle_time",
+            default: limits.idleTime,
+            within: .seconds(1) ... .hours(1),
+            help: "How long a connection may wait between requests."
+        )
+        limits.requestTime = source.duration(
+            "http.request_time",
+            default: limits.requestTime,
+            within: .seconds(1) ... .minutes(5),
+            help: "How long a request may take before it is answered 503."
+        )
+        limits.drainTime = source.duration(
+            "http.drain_time",
+            default: limits.drainTime,
+            within: .zero ... .minutes(10),
+            help: "How long requests in flight may take to end after SIGTERM."
+        )
+        limits.connections = source.integer(
+            "http.connections",
+            default: limits.connections,
+            within: 1...1_000_000,
+            help: "The most connections to a listener; more wait to be accepted."
+        )
+        return limits
+    }
+}

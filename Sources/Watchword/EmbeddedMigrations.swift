@@ -1,0 +1,304 @@
+// Generated from sql/migrations by `make regenerate`; a test compares. The executable carries its
+// schema, so that it needs no files beside it.
+import Postgres
+
+/// The steps of the schema, in order.
+let embeddedMigrations: [Migration] = [
+    Migration(
+        version: 1,
+        name: "accounts",
+        sql: ##"""
+            -- People and what they sign in with. The canonical columns hold the one form under which an
+            -- identifier is compared everywhere (checklist row 2); the others keep what the person typed.
+
+            CREATE TABLE accounts (
+                id                 uuid        NOT NULL,
+                email              text        NOT NULL,
+                email_canonical    text        NOT NULL,
+                username           text,
+                username_canonical text,
+                state              text        NOT NULL DEFAULT 'active',
+                confirmed_at       timestamptz,
+                rights_version     bigint      NOT NULL DEFAULT 0,
+                created_at         timestamptz NOT NULL,
+                updated_at         timestamptz NOT NULL,
+                last_login_at      timestamptz,
+                CONSTRAINT accounts_pkey PRIMARY KEY (id),
+                CONSTRAINT accounts_email_key UNIQUE (email_canonical),
+                CONSTRAINT accounts_username_key UNIQUE (username_canonical),
+                CONSTRAINT accounts_state_check CHECK (state IN ('active', 'disabled', 'deleted')),
+                CONSTRAINT accounts_email_length CHECK (length(email) <= 254),
+                CONSTRAINT accounts_username_length CHECK (length(username) BETWEEN 3 AND 64),
+                CONSTRAINT accounts_username_both
+                    CHECK ((username IS NULL) = (username_canonical IS NULL))
+            ) WITH (fillfactor = 90);
+
+            CREATE TABLE account_profiles (
+                account_id   uuid        NOT NULL,
+                given_name   text,
+                family_name  text,
+                address      text,
+                phone_number text,
+                birthdate    text,
+                updated_at   timestamptz NOT NULL,
+                CONSTRAINT account_profiles_pkey PRIMARY KEY (account_id),
+                CONSTRAINT account_profiles_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE
+            );
+
+            -- Apart from accounts, so that nothing that lists people can read a hash by accident.
+            CREATE TABLE account_passwords (
+                account_id uuid        NOT NULL,
+                phc        text        NOT NULL,
+                changed_at timestamptz NOT NULL,
+                CONSTRAINT account_passwords_pkey PRIMARY KEY (account_id),
+                CONSTRAINT account_passwords_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE
+            );
+
+            -- One row an account: the generation every token of the account must carry. Rotating it ends all
+            -- of them at once, whatever their number. It only grows (W2): greatest(old + 1, microseconds of
+            -- the database clock), so that it does not repeat even after a restore.
+            CREATE TABLE account_signatures (
+                account_id uuid        NOT NULL,
+                generation bigint      NOT NULL,
+                rotated_at timestamptz NOT NULL,
+                CONSTRAINT account_signatures_pkey PRIMARY KEY (account_id),
+                CONSTRAINT account_signatures_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE
+            ) WITH (fillfactor = 70);
+
+            """##
+    ),
+    Migration(
+        version: 2,
+        name: "sessions",
+        sql: ##"""
+            -- Sessions and the history of sign-ins. Sessions are partitioned by their own UUIDv7 key, which
+            -- starts with the time, so that the primary key prunes and an old week is dropped as a table.
+            -- No index holds a column that a refresh changes, and a fifth of each page is free, so that every
+            -- rotation is a heap-only update (revocation.md 8.4). Nodes make and drop the partitions.
+
+            CREATE TABLE sessions (
+                id                    uuid        NOT NULL,
+                account_id            uuid        NOT NULL,
+                signature_generation  bigint      NOT NULL,
+                refresh_generation    bigint      NOT NULL DEFAULT 1,
+                nonce_digest          bytea       NOT NULL,
+                previous_exchanged_at timestamptz,
+                previous_ip_address   text,
+                transport             text        NOT NULL,
+                ip_address            text        NOT NULL,
+                user_agent            text        NOT NULL,
+                created_at            timestamptz NOT NULL,
+                authenticated_at      timestamptz NOT NULL,
+                last_used_at          timestamptz NOT NULL,
+                idle_expires_at       timestamptz NOT NULL,
+                expires_at            timestamptz NOT NULL,
+                revoked_at            timestamptz,
+                end_reason            text,
+                CONSTRAINT sessions_pkey PRIMARY KEY (id),
+                CONSTRAINT sessions_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE,
+                CONSTRAINT sessions_transport_check CHECK (transport IN ('body', 'cookie')),
+                CONSTRAINT sessions_nonce_length CHECK (length(nonce_digest) = 32),
+                CONSTRAINT sessions_order_check CHECK (idle_expires_at <= expires_at)
+            ) PARTITION BY RANGE (id);
+            CREATE INDEX sessions_account_idx ON sessions (account_id, id);
+
+            CREATE TABLE login_history (
+                id         uuid        NOT NULL,
+                account_id uuid        NOT NULL,
+                at         timestamptz NOT NULL,
+                ip_address text        NOT NULL,
+                user_agent text        NOT NULL,
+                outcome    text        NOT NULL,
+                session_id uuid,
+                CONSTRAINT login_history_pkey PRIMARY KEY (id),
+                CONSTRAINT login_history_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE,
+                CONSTRAINT login_history_outcome_check CHECK (outcome IN (
+                    'signed-in', 'wrong-password', 'unconfirmed', 'disabled'
+                ))
+            ) PARTITION BY RANGE (id);
+            CREATE INDEX login_history_account_idx ON login_history (account_id, id);
+
+            -- A partitioned table has no storage parameters of its own: its partitions are made with these.
+            COMMENT ON TABLE sessions IS
+                'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000';
+
+            """##
+    ),
+    Migration(
+        version: 3,
+        name: "roles",
+        sql: ##"""
+            -- Roles, what they permit and who holds them. The seed roles cannot be removed: `member` is what
+            -- every new account gets, `admin` administers Watchword itself.
+
+            CREATE TABLE roles (
+                id          uuid        NOT NULL,
+                name        text        NOT NULL,
+                description text        NOT NULL,
+                built_in    boolean     NOT NULL DEFAULT false,
+                created_at  timestamptz NOT NULL,
+                CONSTRAINT roles_pkey PRIMARY KEY (id),
+                CONSTRAINT roles_name_key UNIQUE (name),
+                CONSTRAINT roles_name_form CHECK (name ~ '^[a-z][a-z0-9._-]{1,62}$')
+            );
+
+            CREATE TABLE role_permissions (
+                role_id    uuid NOT NULL,
+                permission text NOT NULL,
+                CONSTRAINT role_permissions_pkey PRIMARY KEY (role_id, permission),
+                CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role_id)
+                    REFERENCES roles (id) ON DELETE CASCADE,
+                CONSTRAINT role_permissions_form
+                    CHECK (permission ~ '^[a-z][a-z0-9._-]{0,62}:[a-z*][a-z0-9._-]{0,62}$')
+            );
+
+            CREATE TABLE account_roles (
+                account_id uuid        NOT NULL,
+                role_id    uuid        NOT NULL,
+                granted_at timestamptz NOT NULL,
+                CONSTRAINT account_roles_pkey PRIMARY KEY (account_id, role_id),
+                CONSTRAINT account_roles_account_fkey FOREIGN KEY (account_id)
+                    REFERENCES accounts (id) ON DELETE CASCADE,
+                CONSTRAINT account_roles_role_fkey FOREIGN KEY (role_id) REFERENCES roles (id)
+            );
+            CREATE INDEX account_roles_role_idx ON account_roles (role_id);
+
+            INSERT INTO roles (id, name, description, built_in, created_at) VALUES
+                ('00000000-0000-7000-8000-000000000001', 'admin', 'Administers Watchword itself.', true,
+                 '2026-01-01T00:00:00Z'),
+                ('00000000-0000-7000-8000-000000000002', 'member', 'Every account that signs up.', true,
+                 '2026-01-01T00:00:00Z');
+            INSERT INTO role_permissions (role_id, permission) VALUES
+                ('00000000-0000-7000-8000-000000000001', 'access:check');
+
+            """##
+    ),
+    Migration(
+        version: 4,
+        name: "keys",
+        sql: ##"""
+            -- The key ring: pairs that sign access tokens, and the secret keys behind refresh tokens and CSRF
+            -- values, one purpose each (checklist row 268). Private parts are sealed with the master key
+            -- (AES-256-GCM, bound to the row's id and use), so that a dump of this table signs nothing (W7).
+            -- A key is published before it is used and stays until the last token it signed is gone.
+
+            CREATE TABLE keys (
+                id                 uuid        NOT NULL,
+                use                text        NOT NULL,
+                algorithm          text        NOT NULL,
+                public_key         bytea,
+                sealed             bytea       NOT NULL,
+                master_key_version integer     NOT NULL,
+                created_at         timestamptz NOT NULL,
+                active_from        timestamptz NOT NULL,
+                retired_at         timestamptz,
+                CONSTRAINT keys_pkey PRIMARY KEY (id),
+                CONSTRAINT keys_use_check CHECK (use IN ('access-token', 'refresh-token', 'csrf')),
+                CONSTRAINT keys_algorithm_check CHECK (algorithm IN ('ES256', 'HS256')),
+                CONSTRAINT keys_public_check CHECK ((algorithm = 'ES256') = (public_key IS NOT NULL))
+            );
+
+            """##
+    ),
+    Migration(
+        version: 5,
+        name: "journals",
+        sql: ##"""
+            -- What happened, for people (audit) and for other systems (outbox). Both are written in the
+            -- transaction of what they record (W9). The audit is partitioned by its UUIDv7 key; nodes make
+            -- and drop the partitions.
+
+            CREATE TABLE audit_events (
+                id         uuid        NOT NULL,
+                at         timestamptz NOT NULL,
+                action     text        NOT NULL,
+                actor_id   uuid,
+                account_id uuid,
+                session_id uuid,
+                ip_address text        NOT NULL,
+                request_id uuid,
+                detail     jsonb       NOT NULL DEFAULT '{}',
+                CONSTRAINT audit_events_pkey PRIMARY KEY (id)
+            ) PARTITION BY RANGE (id);
+            CREATE INDEX audit_events_account_idx ON audit_events (account_id, id);
+
+            CREATE TABLE outbox (
+                id           uuid        NOT NULL,
+                created_at   timestamptz NOT NULL,
+                topic        text        NOT NULL,
+                account_id   uuid,
+                payload      jsonb       NOT NULL,
+                CONSTRAINT outbox_pkey PRIMARY KEY (id)
+            );
+
+            """##
+    ),
+    Migration(
+        version: 6,
+        name: "revocation",
+        sql: ##"""
+            -- The revocation log and what verify needs to trust it (revocation.md 1.2, 1.6, 1.9). `id` is for
+            -- people; no cursor runs over it, because rows become visible in another order than they are
+            -- numbered (H1). Readers resume from the xmin of their previous snapshot, by `xid`.
+
+            CREATE TABLE revocation_log (
+                id         bigint GENERATED ALWAYS AS IDENTITY,
+                xid        xid8        NOT NULL DEFAULT pg_current_xact_id(),
+                kind       smallint    NOT NULL,
+                subject    bytea       NOT NULL,
+                ver        bigint      NOT NULL DEFAULT 0,
+                expires_at timestamptz NOT NULL,
+                created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                CONSTRAINT revocation_log_pkey PRIMARY KEY (created_at, id),
+                CONSTRAINT revocation_log_kind_check CHECK (kind BETWEEN 1 AND 10),
+                CONSTRAINT revocation_log_subject_length CHECK (length(subject) = 16)
+            ) PARTITION BY RANGE (created_at);
+            CREATE INDEX revocation_log_xid_idx ON revocation_log (xid);
+
+            CREATE TABLE revocation_authority (
+                only_row boolean NOT NULL DEFAULT true,
+                epoch    bigint  NOT NULL,
+                state    text    NOT NULL,
+                members  jsonb   NOT NULL DEFAULT '[]',
+                lease_ms integer NOT NULL,
+                CONSTRAINT revocation_authority_pkey PRIMARY KEY (only_row),
+                CONSTRAINT revocation_authority_one CHECK (only_row),
+                CONSTRAINT revocation_authority_state_check CHECK (state IN ('redis', 'draining', 'pg'))
+            );
+            INSERT INTO revocation_authority (epoch, state, lease_ms) VALUES (1, 'pg', 5000);
+
+            -- The token horizon. Every node keeps asserting the lifetime it mints with; a lifetime counts
+            -- until the last token minted under its last assertion has expired, and then falls by itself. A
+            -- node mints only within `slack` of an assertion of its own, so that
+            --   minted at t  =>  t <= asserted_at + slack  =>  the row counts until t + lifetime at least.
+            CREATE TABLE token_lifetimes (
+                lifetime_s  integer     NOT NULL,
+                asserted_at timestamptz NOT NULL,
+                CONSTRAINT token_lifetimes_pkey PRIMARY KEY (lifetime_s),
+                CONSTRAINT token_lifetimes_range CHECK (lifetime_s BETWEEN 1 AND 86400)
+            );
+
+            -- Seconds an access token may live, at most, among all that are outstanding; the day that is the
+            -- limit of the setting where no node has ever spoken.
+            CREATE FUNCTION token_horizon_s() RETURNS integer
+            LANGUAGE sql VOLATILE AS $$
+                SELECT COALESCE(max(lifetime_s), 86400)
+                  FROM token_lifetimes
+                 WHERE asserted_at + make_interval(secs => lifetime_s + 600) > clock_timestamp()
+            $$;
+
+            -- When a revocation that is stamped now may be forgotten: after the last token it can cover, plus
+            -- the margin by which clocks may differ. Call it under the locks of the revocation.
+            CREATE FUNCTION revocation_expiry() RETURNS timestamptz
+            LANGUAGE sql VOLATILE AS $$
+                SELECT clock_timestamp() + make_interval(secs => token_horizon_s() + 120)
+            $$;
+
+            """##
+    ),
+]

@@ -1,0 +1,212 @@
+// The composition root: every object of a node, built by hand, in order, in one function. Commands
+// and tests build nodes here and nowhere else.
+import Access
+import Accounts
+import Audit
+import Logging
+import Messaging
+import NIOCore
+import NIOPosix
+import Postgres
+import Primitives
+import Redis
+import Revocation
+import ServiceLifecycle
+import Sessions
+import Tokens
+import Web
+
+/// One node.
+struct Node: Sendable {
+    let settings: Settings
+    let group: MultiThreadedEventLoopGroup
+    let threads: NIOThreadPool
+    let metrics: MetricsRegistry
+    let pool: PostgresPool
+    let redis: RedisPool
+    let migrator: Migrator
+    let partitions: PartitionKeeper
+    let horizon: TokenHorizon
+    let keys: KeyKeeper
+    let roles: RoleKeeper
+    let readIndex: ReadIndex
+    let hashing: PasswordHashing
+    let drain: Drain
+    let web: WebServices
+    let log: @Sendable (String) -> Logger
+
+    /// Builds a node; nothing is opened yet.
+    static func make(
+        _ settings: Settings,
+        clock: WallClock = .system,
+        entropy: Entropy = .system,
+        log: @escaping @Sendable (String) -> Logger
+    ) throws -> Node {
+        guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
+        let metrics = MetricsRegistry()
+        let loops = settings.web.eventLoops
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: loops == 0 ? System.coreCount : loops
+        )
+        let threads = NIOThreadPool(numberOfThreads: 2)
+        let pool = PostgresPool(
+            configuration: settings.server.postgres,
+            eventLoopGroup: group,
+            threadPool: threads,
+            logger: log("watchword.postgres"),
+            metrics: metrics
+        )
+        let redis = try RedisPool(
+            configuration: try RedisConfiguration(url: settings.server.redisURL),
+            eventLoopGroup: group,
+            scripts: ThrottleScripts.all,
+            logger: log("watchword.redis"),
+            metrics: metrics
+        )
+        let keys = KeyKeeper(
+            database: pool,
+            masterKey: try MasterKey(secret),
+            settings: settings.keys,
+            clock: clock,
+            entropy: entropy,
+            logger: log("watchword.keys")
+        )
+        let horizon = TokenHorizon(
+            lifetime: settings.sessions.accessLifetime,
+            database: pool,
+            logger: log("watchword.tokens")
+        )
+        let roles = RoleKeeper(database: pool, logger: log("watchword.access"))
+        let readIndex = ReadIndex(
+            database: pool,
+            readLimit: settings.web.readLimit,
+            clock: clock,
+            logger: log("watchword.revocation"),
+            metrics: metrics
+        )
+        let hashing = PasswordHashing(
+            parameters: settings.hashing.parameters,
+            threadCount: settings.hashing.threadCount,
+            queueLimit: settings.hashing.queueLimit,
+            entropy: entropy,
+            metrics: metrics
+        )
+        let web = makeWeb(
+            settings,
+            clock: clock,
+            entropy: entropy,
+            pool: pool,
+            throttle: Throttle(redis: redis, logger: log("watchword.throttle"), metrics: metrics),
+            keys: keys,
+            horizon: horizon,
+            roles: roles,
+            readIndex: readIndex,
+            hashing: hashing,
+            cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics)
+        )
+        return Node(
+            settings: settings,
+            group: group,
+            threads: threads,
+            metrics: metrics,
+            pool: pool,
+            redis: redis,
+            migrator: Migrator(pool: pool, migrations: embeddedMigrations),
+            partitions: PartitionKeeper(
+                pool: pool,
+                tables: settings.partitionedTables,
+                clock: clock,
+                logger: log("watchword.partitions")
+            ),
+            horizon: horizon,
+            keys: keys,
+            roles: roles,
+            readIndex: readIndex,
+            hashing: hashing,
+            drain: Drain(),
+            web: web,
+            log: log
+        )
+    }
+
+    /// The use cases.
+    private static func makeWeb(
+        _ settings: Settings,
+        clock: WallClock,
+        entropy: Entropy,
+        pool: PostgresPool,
+        throttle: Throttle,
+        keys: KeyKeeper,
+        horizon: TokenHorizon,
+        roles: RoleKeeper,
+        readIndex: ReadIndex,
+        hashing: PasswordHashing,
+        cache: TokenCache
+    ) -> WebServices {
+        let minting = Minting(
+            settings: settings.sessions,
+            keys: keys,
+            horizon: horizon,
+            entropy: entropy
+        )
+        let issuer = settings.sessions.issuer
+        return WebServices(
+            register: Register(
+                database: pool,
+                hashing: hashing,
+                throttle: throttle,
+                settings: settings.accounts,
+                entropy: entropy
+            ),
+            accounts: AccountReader(database: pool),
+            signIn: SignIn(
+                database: pool,
+                hashing: hashing,
+                throttle: throttle,
+                rules: settings.signIn,
+                minting: minting,
+                requiresConfirmation: settings.accounts.requiresConfirmation,
+                entropy: entropy
+            ),
+            refresh: Refresh(database: pool, minting: minting, entropy: entropy),
+            logOut: LogOut(database: pool, minting: minting, entropy: entropy),
+            changePassword: ChangePassword(
+                database: pool,
+                hashing: hashing,
+                throttle: throttle,
+                rules: settings.signIn,
+                minimumLength: settings.accounts.minimumPasswordLength,
+                minting: minting,
+                entropy: entropy
+            ),
+            lists: SessionLists(database: pool),
+            verifier: Verifier(
+                checker: AccessTokenChecker(
+                    issuer: issuer,
+                    audiences: [settings.sessions.audience]
+                ),
+                keys: keys,
+                cache: cache,
+                readIndex: readIndex,
+                clock: clock
+            ),
+            keys: keys,
+            roles: roles,
+            cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
+            verify: VerifySettings(
+                source: settings.web.verifySource,
+                readsRequirements: settings.web.verifyReadsRequirements,
+                allowedOrigins: settings.web.allowedOrigins.union([issuer])
+            )
+        )
+    }
+}
+
+extension ServerSettings {
+    /// How the node talks to PostgreSQL.
+    var postgres: PostgresConfiguration {
+        var configuration = PostgresConfiguration(databaseURL)
+        configuration.writeConnections = 2
+        return configuration
+    }
+}

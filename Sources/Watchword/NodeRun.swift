@@ -1,0 +1,163 @@
+// The life of a node: open the stores, make sure that everything /verify needs is there, listen,
+// and on SIGTERM stop accepting, finish what is in flight, close.
+import Access
+import Accounts
+import Logging
+import NIOCore
+import NIOPosix
+import Postgres
+import Primitives
+import Redis
+import Revocation
+import ServiceLifecycle
+import Synchronization
+import Tokens
+import UnixSignals
+import Web
+
+/// Whether the node is on its way out.
+final class Drain: Service {
+    private let draining = Atomic<Bool>(false)
+
+    /// Whether it is.
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    func run() async throws {
+        // gracefulShutdown throws when the task is cancelled, which is the end as well.
+        try? await gracefulShutdown()
+        draining.store(true, ordering: .relaxed)
+    }
+}
+
+extension Node {
+    /// How far the node's clock may be from the database's: half the margin that revocations are
+    /// kept by (revocation.md H13).
+    static let skewLimit: Duration = .seconds(60)
+
+    /// Opens the stores and loads what every request needs.
+    ///
+    /// - Throws: `CommandFailure` with one sentence where a person can mend it.
+    func open() async throws {
+        threads.start()
+        hashing.start()
+        do {
+            try await pool.start()
+        } catch let error as PostgresError {
+            throw CommandFailure(.unavailable, "The database cannot be reached: \(error)")
+        }
+        do {
+            try await migrator.check()
+        } catch let error as MigrationError {
+            throw CommandFailure(.failure, "\(error)")
+        }
+        await redis.start()
+        try await partitions.tend()
+        try await horizon.assert()
+        try await keys.start()
+        try await roles.reload()
+        try await readIndex.confirm()
+    }
+
+    /// Runs the node until a signal asks it to end.
+    func run() async throws {
+        do {
+            try await open()
+        } catch {
+            await close()
+            throw error
+        }
+        let limits = settings.web.limits
+        let services: [any Service] = [
+            pool, redis, partitions, horizon, keys, roles,
+            HTTPServer(
+                HTTPSettings(
+                    address: .tcp(
+                        host: settings.server.managementHost,
+                        port: settings.server.managementPort
+                    ),
+                    issuer: settings.server.publicURL,
+                    limits: limits
+                ),
+                routes: ManagementAPI.routes(metrics: metrics, readiness: readiness),
+                group: group,
+                logger: log("watchword.management")
+            ),
+            HTTPServer(
+                HTTPSettings(
+                    address: .tcp(host: settings.server.host, port: settings.server.port),
+                    issuer: settings.server.publicURL,
+                    tls: settings.web.tls,
+                    allowedOrigins: settings.web.allowedOrigins,
+                    trustedProxies: settings.web.trustedProxies,
+                    limits: limits
+                ),
+                routes: web.publicRoutes(),
+                group: group,
+                logger: log("watchword.http")
+            ),
+            drain,
+        ]
+        let lifecycle = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: log("watchword.lifecycle")
+            )
+        )
+        do {
+            try await lifecycle.run()
+        } catch let error as IOError {
+            await close()
+            throw CommandFailure(.failure, "A port cannot be listened on: \(error).")
+        }
+        await close()
+    }
+
+    /// Closes what `open` opened.
+    func close() async {
+        await redis.close()
+        await pool.close()
+        do {
+            try await hashing.stop()
+            try await threads.shutdownGracefully()
+        } catch {
+            log("watchword").warning("threads did not end", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// What `/readyz` says: not ready only when draining or when /verify cannot answer.
+    @Sendable func readiness() async -> Readiness {
+        var database: String?
+        do {
+            try await readIndex.confirm()
+        } catch {
+            database = "the revocation log cannot be read"
+        }
+        let skew = readIndex.known.skew
+        return Readiness([
+            .init(
+                "draining",
+                complaint: drain.isDraining ? "on its way out" : nil,
+                isRequired: true
+            ),
+            .init("postgres", complaint: database, isRequired: true),
+            .init(
+                "clock",
+                complaint: skew > Self.skewLimit
+                    ? "\(skew.wholeSeconds) s away from the database's" : nil,
+                isRequired: true
+            ),
+            .init(
+                "keys",
+                complaint: keys.ring.keys.isEmpty ? "the key ring is empty" : nil,
+                isRequired: true
+            ),
+            .init(
+                "redis",
+                complaint: redis.isAvailable
+                    ? nil : "not reachable: throttles count on this node alone",
+                isRequired: false
+            ),
+        ])
+    }
+}

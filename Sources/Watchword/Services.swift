@@ -1,0 +1,251 @@
+// What the commands ask for, each built from the composition root.
+import Access
+import Accounts
+import Logging
+import NIOCore
+import NIOPosix
+import Postgres
+import Primitives
+import Revocation
+import Tokens
+import Web
+
+/// One migration, for `watchword migrate --plan`.
+struct MigrationStep: Sendable, Equatable {
+    /// Its number.
+    let number: Int
+    /// Its file's name without number and ending.
+    let name: String
+    /// Whether the database has it already.
+    let isApplied: Bool
+}
+
+/// An account that may do everything, as made at the first start.
+struct FirstAdministrator: Sendable, Equatable {
+    /// What to sign in with.
+    let login: String
+    /// The password, known to nobody else.
+    let password: String
+}
+
+/// One key of the ring, for `watchword keys list`.
+struct ListedKey: Sendable, Equatable {
+    /// Its id (`kid`).
+    let id: String
+    /// What it is for.
+    let use: String
+    /// What it does now: `next`, `active`, `replaced` or `retired`.
+    let state: String
+    /// When it was made.
+    let createdAt: Timestamp
+}
+
+/// What the commands ask the service to do.
+enum Services {
+    /// Runs a node until SIGTERM or SIGINT, then drains it.
+    static func serve(
+        _ settings: Settings,
+        log: @escaping @Sendable (String) -> Logger
+    ) async throws {
+        do {
+            try await Node.make(settings, log: log).run()
+        } catch let error as MasterKeyError {
+            throw CommandFailure(.configuration, "\(error)")
+        }
+    }
+
+    /// The steps there are; with `apply`, after the missing ones were run.
+    static func migrate(databaseURL: String, apply: Bool) async throws -> [MigrationStep] {
+        try await withPool(databaseURL) { pool in
+            let migrator = Migrator(pool: pool, migrations: embeddedMigrations)
+            do {
+                let missing = try await apply ? migrator.migrate() : migrator.plan()
+                return embeddedMigrations.map { step in
+                    MigrationStep(
+                        number: step.version,
+                        name: step.name,
+                        isApplied: apply || !missing.contains(step)
+                    )
+                }
+            } catch let error as MigrationError {
+                throw CommandFailure(.failure, "\(error)")
+            }
+        }
+    }
+
+    /// Makes the first administrator; nil where there is one already.
+    static func createFirstAdministrator(
+        _ settings: Settings,
+        databaseURL: String,
+        login: String,
+        password: Secret
+    ) async throws -> FirstAdministrator? {
+        try await withPool(databaseURL) { pool in
+            guard try await pool.first(AccountStore.findHolder(BuiltInRole.admin)) == nil else {
+                return nil
+            }
+            let logger = Logger(label: "watchword.admin")
+            let metrics = MetricsRegistry()
+            let now = WallClock.system.now()
+            let hashing = PasswordHashing(
+                parameters: settings.hashing.parameters,
+                threadCount: 1,
+                queueLimit: 1,
+                entropy: .system,
+                metrics: metrics
+            )
+            hashing.start()
+            try await PartitionKeeper(
+                pool: pool,
+                tables: settings.partitionedTables,
+                clock: .system,
+                logger: logger
+            ).tend()
+            let register = Register(
+                database: pool,
+                hashing: hashing,
+                throttle: Throttle(redis: nil, logger: logger, metrics: metrics),
+                settings: settings.accounts,
+                entropy: .system
+            )
+            do {
+                _ = try await register.administrator(
+                    Registration(
+                        email: login,
+                        username: nil,
+                        password: password,
+                        profile: AccountProfile()
+                    ),
+                    RequestTrace(
+                        requestID: RequestID(at: now, entropy: .system),
+                        now: now,
+                        address: "127.0.0.1",
+                        userAgent: "watchword admin create"
+                    )
+                )
+            } catch let refusal as RegisterRefusal {
+                throw CommandFailure(.failure, refusal.sentence)
+            }
+            try await hashing.stop()
+            // Shown once, to the one who asked for it.
+            let text = String(decoding: password.exposed, as: UTF8.self)
+            return FirstAdministrator(login: login, password: text)
+        }
+    }
+
+    /// The keys of the ring.
+    static func listKeys(_ settings: Settings) async throws -> [ListedKey] {
+        try await withPool(settings.server.databaseURL) { pool in
+            let now = WallClock.system.now()
+            var seen: Set<String> = []
+            return try await pool.rows(KeyStore.list()).map { row in
+                let state: String
+                if row.retiredAt != nil {
+                    state = "retired"
+                } else if row.activeFrom > now {
+                    state = "next"
+                } else {
+                    state = seen.insert(row.use).inserted ? "active" : "replaced"
+                }
+                return ListedKey(
+                    id: row.id.description,
+                    use: row.use,
+                    state: state,
+                    createdAt: row.createdAt
+                )
+            }
+        }
+    }
+
+    /// Makes a new signing key, which takes over once every node knows it.
+    static func rotateKeys(_ settings: Settings) async throws -> ListedKey {
+        let made = try await withKeys(settings) { try await $0.rotate(.accessToken, atOnce: false) }
+        guard let made else { throw CommandFailure(.failure, "No key was made.") }
+        return ListedKey(
+            id: made.description,
+            use: KeyUse.accessToken.rawValue,
+            state: "next",
+            createdAt: made.createdAt
+        )
+    }
+
+    /// Seals every stored key with the newest master key that is configured.
+    static func rewrapKeys(_ settings: Settings) async throws -> Int {
+        try await withKeys(settings) { try await $0.rewrap() }
+    }
+
+    /// The routes: method, path, who may call.
+    static func routes() -> [(method: String, path: String, gate: String)] {
+        (PublicAPI.catalogue.operations + ManagementAPI.catalogue.operations).map { info in
+            (info.methods.title, info.pattern.text, info.gate.title)
+        }
+    }
+
+    private static func withKeys<R: Sendable>(
+        _ settings: Settings,
+        _ body: @Sendable (KeyKeeper) async throws -> R
+    ) async throws -> R {
+        guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
+        let masterKey = try MasterKey(secret)
+        return try await withPool(settings.server.databaseURL) { pool in
+            do {
+                return try await body(
+                    KeyKeeper(
+                        database: pool,
+                        masterKey: masterKey,
+                        settings: settings.keys,
+                        clock: .system,
+                        entropy: .system,
+                        logger: Logger(label: "watchword.keys")
+                    )
+                )
+            } catch let error as MasterKeyError {
+                throw CommandFailure(.failure, "\(error)")
+            }
+        }
+    }
+
+    /// A pool of its own for one command.
+    private static func withPool<R: Sendable>(
+        _ url: String,
+        _ body: (PostgresPool) async throws -> R
+    ) async throws -> R {
+        let threads = NIOThreadPool(numberOfThreads: 1)
+        threads.start()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let pool = PostgresPool(
+            configuration: PostgresConfiguration(url),
+            eventLoopGroup: group,
+            threadPool: threads,
+            logger: Logger(label: "watchword.postgres") { _ in SwiftLogNoOpLogHandler() },
+            metrics: MetricsRegistry()
+        )
+        do {
+            try await pool.start()
+        } catch let error as PostgresError {
+            throw CommandFailure(.unavailable, "The database cannot be reached: \(error)")
+        }
+        let result: Result<R, any Error>
+        do {
+            result = .success(try await body(pool))
+        } catch {
+            result = .failure(error)
+        }
+        await pool.close()
+        try await threads.shutdownGracefully()
+        return try result.get()
+    }
+}
+
+extension RegisterRefusal {
+    /// What a person at a terminal is told.
+    fileprivate var sentence: String {
+        switch self {
+        case .invalid(let errors):
+            errors.map { "\($0.member) \($0.detail)" }.joined(separator: "; ")
+        case .emailTaken: "There is an account with that address already."
+        case .usernameTaken: "That user name is taken."
+        case .closed, .throttled: code.rawValue
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// What a handler returns: a body of the declared type, and what goes with it.
+package import HTTPTypes
+
+/// A successful answer.
+package struct Answer<Output: ReplyBody>: Sendable {
+    let body: any ReplyBody
+    let status: Int?
+    let cookies: [SetCookie]
+    let headers: HTTPFields
+
+    /// The declared body with the declared status.
+    package init(_ body: Output, cookies: [SetCookie] = [], headers: HTTPFields = [:]) {
+        self.body = body
+        status = nil
+        self.cookies = cookies
+        self.headers = headers
+    }
+
+    private init(body: any ReplyBody, status: Int, cookies: [SetCookie]) {
+        self.body = body
+        self.status = status
+        self.cookies = cookies
+        headers = [:]
+    }
+
+    /// One of the declared alternatives.
+    package static func alternative(
+        _ status: Int,
+        _ body: some ReplyBody,
+        cookies: [SetCookie] = []
+    ) -> Self {
+        Self(body: body, status: status, cookies: cookies)
+    }
+
+    func reply(_ info: OperationInfo) -> Reply {
+        if let status {
+            assert(
+                info.alternatives.contains { $0.status == status },
+                "\(info.name) does not declare an answer with status \(status)"
+            )
+        }
+        var reply =
+            body is NoReply
+            ? Reply(status ?? info.success)
+            : Reply.json(status ?? info.success, MemberWriter.encode(body))
+        for field in headers { reply.headers.append(field) }
+        reply.set(cookies)
+        return reply
+    }
+}
+
+extension Answer where Output == NoReply {
+    /// The declared status without a body.
+    package static var done: Self { Self(NoReply()) }
+
+    /// The declared status without a body, with cookies.
+    package static func done(cookies: [SetCookie]) -> Self { Self(NoReply(), cookies: cookies) }
+}

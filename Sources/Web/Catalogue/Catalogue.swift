@@ -1,0 +1,141 @@
+// All operations of a listener, and the binding of each to exactly one handler. An operation with
+// no handler, or with two, or a handler without an operation, is a bug that stops the start.
+internal import Primitives
+
+/// A list of operations with unique names.
+package struct Catalogue: Sendable {
+    /// The operations, in the order of the manual.
+    package let operations: [OperationInfo]
+
+    /// A catalogue of `operations`.
+    package init(_ operations: [OperationInfo]) {
+        let names = operations.map(\.name)
+        precondition(Set(names).count == names.count, "two operations share a name")
+        self.operations = operations
+    }
+}
+
+/// Collects the handlers of a catalogue and makes its routes.
+package struct Bindings {
+    private let catalogue: Catalogue
+    private let gatekeeper: Gatekeeper
+    private var routes: [String: Route] = [:]
+
+    /// Bindings for `catalogue`, with `gatekeeper` at every gate.
+    package init(_ catalogue: Catalogue, gatekeeper: @escaping Gatekeeper) {
+        self.catalogue = catalogue
+        self.gatekeeper = gatekeeper
+    }
+
+    /// Binds the handler of an operation.
+    package mutating func bind<Input, Output>(
+        _ operation: Operation<Input, Output>,
+        _ handler: @escaping @Sendable (Input, RequestContext) async throws -> Answer<Output>
+    ) {
+        let info = operation.info
+        let gatekeeper = gatekeeper
+        add(info) { context, body in
+            try await Self.declared(info) {
+                var context = context
+                context.caller = try await gatekeeper(info.gate, context)
+                let input = try await Self.read(Input.self, info, context, body)
+                return try await handler(input, context).reply(info)
+            }
+        }
+    }
+
+    /// Binds the handler of a raw operation.
+    package mutating func bind(
+        _ operation: RawOperation,
+        _ handler: @escaping Route.Run
+    ) {
+        let info = operation.info
+        let gatekeeper = gatekeeper
+        add(info) { context, body in
+            try await Self.declared(info) {
+                var context = context
+                context.caller = try await gatekeeper(info.gate, context)
+                return try await handler(context, body)
+            }
+        }
+    }
+
+    /// The routes, once every operation has its handler.
+    package func finish() -> [Route] {
+        catalogue.operations.map { info in
+            guard let route = routes[info.name] else {
+                preconditionFailure("operation \(info.name) has no handler")
+            }
+            return route
+        }
+    }
+
+    private mutating func add(_ info: OperationInfo, run: @escaping Route.Run) {
+        precondition(
+            catalogue.operations.contains { $0.name == info.name },
+            "operation \(info.name) is not in the catalogue"
+        )
+        precondition(routes[info.name] == nil, "operation \(info.name) has two handlers")
+        let isRaw = if case .raw = info.output { true } else { info.methods == .any }
+        routes[info.name] = Route(
+            info.name,
+            info.methods,
+            info.pattern,
+            // What answers any method decides for itself, as /verify does from what the gateway
+            // reports: the request it judges is not the one it gets.
+            checksOrigin: info.methods != .any,
+            allowsCORS: !isRaw,
+            run: run
+        )
+    }
+
+    /// Runs a handler; in debug builds a refusal that its operation does not declare traps.
+    private static func declared(
+        _ info: OperationInfo,
+        _ run: () async throws -> Reply
+    ) async throws -> Reply {
+        do {
+            return try await run()
+        } catch {
+            assert(
+                info.problems.contains(Problem(error).code),
+                "\(info.name) refuses with \(Problem(error).code.rawValue), which it does not "
+                    + "declare"
+            )
+            throw error
+        }
+    }
+
+    private static func read<Input: OperationInput>(
+        _ type: Input.Type,
+        _ info: OperationInfo,
+        _ context: RequestContext,
+        _ body: IncomingBody
+    ) async throws -> Input {
+        switch info.carrier {
+        case .nothing: return try MemberReader.decode(type, json: [:])
+        case .query:
+            guard let form = FormText.parse(context.query ?? "") else {
+                throw WebRefusal(.malformedRequest, "The query is not well-formed.")
+            }
+            return try MemberReader.decode(type, form: form)
+        case .body:
+            if !body.isPresent, info.bodyIsOptional {
+                return try MemberReader.decode(type, json: [:])
+            }
+            try MediaType.require("application/json", context.headers)
+            let bytes = try await body.collect(info.bodyBytes)
+            guard case .object(let members) = try JSONReader.read(bytes) else {
+                throw WebRefusal(.malformedRequest, "The body must be a JSON object.")
+            }
+            return try MemberReader.decode(type, json: members)
+        case .form:
+            try MediaType.require("application/x-www-form-urlencoded", context.headers)
+            let bytes = try await body.collect(info.bodyBytes)
+            guard let text = String(validating: bytes, as: UTF8.self),
+                let form = FormText.parse(text)
+            else { throw WebRefusal(.malformedRequest, "The form is not well-formed.") }
+            return try MemberReader.decode(type, form: form)
+        }
+    }
+}

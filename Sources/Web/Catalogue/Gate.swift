@@ -1,0 +1,68 @@
+// Who may call an operation. The gate is part of the declaration, so the access table and the tests
+// that try every operation with the wrong credential are derived from it.
+internal import Primitives
+
+/// What a caller must show.
+package enum Gate: Hashable, Sendable {
+    /// Nothing.
+    case anyone
+    /// An access token, as bearer or as cookie.
+    case credential
+    /// An access token, also one that is revoked: ending a session that has ended is no mistake.
+    case endedCredential
+    /// An access token whose account holds a permission.
+    case permission(String)
+    /// A refresh token, in the body or as cookie.
+    case refreshCredential
+    /// Being on the listener: management calls.
+    case listener
+
+    /// What the access table calls it.
+    package var title: String {
+        switch self {
+        case .anyone: "anyone"
+        case .credential: "access token"
+        case .endedCredential: "access token, also a revoked one"
+        case .permission(let name): "permission `\(name)`"
+        case .refreshCredential: "refresh token"
+        case .listener: "management listener"
+        }
+    }
+
+    /// Whether a cookie may be the credential, so that unsafe methods need a CSRF token.
+    package var readsCookies: Bool {
+        switch self {
+        case .credential, .endedCredential, .permission, .refreshCredential: true
+        case .anyone, .listener: false
+        }
+    }
+
+    /// The problems that passing this gate can end in.
+    var problems: [ProblemCode] {
+        let token: [ProblemCode] = [
+            .tokenMissing, .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked,
+        ]
+        return switch self {
+        case .anyone, .listener: []
+        case .credential, .endedCredential: token
+        case .permission: token + [.permissionDenied]
+        case .refreshCredential:
+            [
+                .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,
+                .refreshTokenRevoked,
+            ]
+        }
+    }
+}
+
+/// Checks a gate: refuses, or says who calls (nil where anyone may).
+///
+/// The CSRF token of a cookie's caller is checked here too, since only the session's side can.
+package typealias Gatekeeper = @Sendable (Gate, RequestContext) async throws -> Caller?
+
+/// By what an operation is throttled.
+package enum ThrottleKey: String, Hashable, Sendable {
+    case perAddress = "per address"
+    case perAccount = "per account"
+    case perSession = "per session"
+}

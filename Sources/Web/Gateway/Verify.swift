@@ -1,0 +1,116 @@
+// `/verify`: the question a gateway asks for each request it is about to pass on. It answers 200,
+// 401, 403 or 503 and nothing else; it never reads identity from the request's headers, and every
+// 200 carries every identity header, so that a forged one is always overwritten (row 234).
+import Access
+import HTTPTypes
+import Primitives
+import Sessions
+import Tokens
+
+/// How a listener answers `/verify`.
+package struct VerifySettings: Sendable {
+    /// Where the original request is read from.
+    package var source: OriginalRequestSource
+    /// Whether `permission=`, `role=` and `scope=` in the query are requirements.
+    package var readsRequirements: Bool
+    /// Origins that may open a WebSocket with a cookie.
+    package var allowedOrigins: Set<String>
+
+    /// Settings of a listener.
+    package init(
+        source: OriginalRequestSource,
+        readsRequirements: Bool,
+        allowedOrigins: Set<String>
+    ) {
+        self.source = source
+        self.readsRequirements = readsRequirements
+        self.allowedOrigins = allowedOrigins
+    }
+}
+
+extension WebServices {
+    func verifyRequest(_ context: RequestContext) async throws -> Reply {
+        let credential = try Credential(context.headers, cookies)
+        let original = try OriginalRequest(context, verify.source)
+        let requirements = try Requirements(context, isRead: verify.readsRequirements)
+        let claims: AccessClaims
+        switch try await verifier.judge(credential.token) {
+        case .accepted(let found): claims = found
+        case .refused(let flaw, _): throw flaw
+        }
+        if credential.source == .cookie { try checkBrowser(context, original, claims) }
+        let held = claims.roles ?? []
+        let snapshot = try await roles.snapshot(knowing: held)
+        let names = snapshot.names(of: held)
+        guard requirements.hold(for: claims, roles: names, snapshot) else {
+            throw GateRefusal.permissionDenied
+        }
+        return Reply(
+            200,
+            headers: [
+                .authUser: claims.accountID.description,
+                .authSession: claims.sessionID.description,
+                .authRoles: names.joined(separator: ","),
+                .authScopes: claims.scope,
+                .authClient: claims.clientID,
+                .authOrganisation: "",
+                .mode: "linear",
+                .age: String(verifier.ageInMilliseconds),
+            ]
+        )
+    }
+
+    /// A browser sends its cookies along whoever wrote the page, so a request that may change
+    /// something must show the CSRF value, and a WebSocket must come from an allowed origin.
+    private func checkBrowser(
+        _ context: RequestContext,
+        _ original: OriginalRequest,
+        _ claims: AccessClaims
+    ) throws {
+        if !context.headers[values: .webSocketKey].isEmpty {
+            let origins = context.headers[values: .origin]
+            guard origins.count == 1, verify.allowedOrigins.contains(origins[0]) else {
+                throw WebRefusal(.originRefused)
+            }
+        } else if !original.isSafe {
+            try checkCSRF(context.headers, claims.sessionID)
+        }
+    }
+}
+
+/// What the gateway wants to hold, besides a good token.
+///
+/// They only ever tighten, and are read on `/verify` itself: behind it the path is the client's.
+struct Requirements {
+    private var permissions: [String] = []
+    private var roles: [String] = []
+    private var scopes: [String] = []
+
+    /// The most requirements of one request.
+    static let limit = 20
+
+    init(_ context: RequestContext, isRead: Bool) throws(WebRefusal) {
+        guard isRead, context.path == "/verify", let query = context.query else { return }
+        guard let form = FormText.parse(query) else {
+            // What cannot be read might have been a requirement.
+            throw WebRefusal(.permissionDenied, "The query is not well-formed.")
+        }
+        for (name, values) in form {
+            switch name {
+            case "permission": permissions += values
+            case "role": roles += values
+            case "scope": scopes += values
+            default: continue
+            }
+        }
+        guard permissions.count + roles.count + scopes.count <= Self.limit else {
+            throw WebRefusal(.permissionDenied, "There are too many requirements.")
+        }
+    }
+
+    func hold(for claims: AccessClaims, roles held: [String], _ snapshot: RoleSnapshot) -> Bool {
+        let granted = claims.scope.split(separator: " ").map(String.init)
+        return roles.allSatisfy(held.contains) && scopes.allSatisfy(granted.contains)
+            && permissions.allSatisfy { snapshot.permits($0, claims.roles ?? []) }
+    }
+}

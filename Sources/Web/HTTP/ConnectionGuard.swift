@@ -1,0 +1,208 @@
+// The first handler of every connection: passes on only bytes whose framing is beyond doubt, keeps
+// the clock (slow heads, slow bodies, idle connections, answers that never end), and closes so that
+// the last answer is not lost. One timer per connection, ticking, instead of one per request.
+internal import NIOCore
+internal import Primitives
+
+/// What a handler of the pipeline tells the guard, as outbound events.
+enum ConnectionEvent: Sendable {
+    /// An answer has been written; the connection may end with it.
+    case answered(closes: Bool)
+}
+
+/// Guards one connection.
+final class ConnectionGuard: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = IOData
+    typealias OutboundOut = IOData
+
+    private let limits: HTTPLimits
+    private let refusal: (ProblemCode, String) -> ByteBuffer
+    private var framing: RequestFraming
+    private var held = ByteBuffer()
+    /// Requests passed on whose answers are not yet written.
+    private var outstanding = 0
+    /// A refusal that waits for the answers before it.
+    private var pending: RequestFraming.Violation?
+    /// Whether input is thrown away from now on.
+    private var isDeaf = false
+    private var due: NIODeadline
+    private var ticker: Scheduled<Void>?
+
+    init(_ limits: HTTPLimits, refusal: @escaping (ProblemCode, String) -> ByteBuffer) {
+        self.limits = limits
+        self.refusal = refusal
+        framing = RequestFraming(limits)
+        due = .now() + TimeAmount(limits.headTime)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { tick(context) }
+
+    func handlerRemoved(context: ChannelHandlerContext) { ticker?.cancel() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        ticker?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDeaf else { return }
+        var buffer = unwrapInboundIn(data)
+        if held.readableBytes == 0 { held = buffer } else { held.writeBuffer(&buffer) }
+        var step = RequestFraming.Step()
+        let before = framing.place
+        var violation: RequestFraming.Violation?
+        do throws(RequestFraming.Violation) {
+            try held.withUnsafeReadableBytes { bytes throws(RequestFraming.Violation) in
+                try framing.take(bytes, &step)
+            }
+        } catch {
+            violation = error
+        }
+        outstanding += step.heads
+        moveDeadline(step, before)
+        if step.accepted > 0, let slice = held.readSlice(length: step.accepted) {
+            context.fireChannelRead(wrapInboundOut(slice))
+        }
+        if let violation {
+            refuse(violation, context)
+        } else if framing.closesAfter, framing.place == .head, outstanding > 0 {
+            goDeaf()
+        }
+    }
+
+    func triggerUserOutboundEvent(
+        context: ChannelHandlerContext,
+        event: Any,
+        promise: EventLoopPromise<Void>?
+    ) {
+        guard let event = event as? ConnectionEvent else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+            return
+        }
+        promise?.succeed()
+        switch event {
+        case .answered(let closes):
+            outstanding -= 1
+            if closes || (outstanding == 0 && isDeaf && pending == nil) {
+                endAfterFlush(context)
+            } else if outstanding == 0, let pending {
+                write(pending, context)
+            } else if framing.place == .head {
+                due = .now() + TimeAmount(held.readableBytes > 0 ? limits.headTime : waitTime)
+            }
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent {
+            // A drain has an end, whatever the requests in flight do.
+            let channel = context.channel
+            let limit = TimeAmount(limits.drainTime)
+            context.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output { linger(context) }
+        context.close(mode: mode, promise: promise)
+    }
+
+    /// While answers are due, the time they may take; else the time a connection may idle.
+    private var waitTime: Duration {
+        outstanding > 0 ? limits.requestTime + limits.writeTime : limits.idleTime
+    }
+
+    private func moveDeadline(_ step: RequestFraming.Step, _ before: RequestFraming.Place) {
+        let left = held.readableBytes - step.accepted
+        if framing.place != .head {
+            // The body's time runs from its head; more bytes do not extend it.
+            if step.heads > 0 { due = .now() + TimeAmount(limits.bodyTime) }
+        } else if left > 0, outstanding == 0 {
+            // The head's time runs from its first byte.
+            if step.accepted > 0 || held.readableBytes == left && !isHeadTimed {
+                due = .now() + TimeAmount(limits.headTime)
+            }
+        } else if step.ends > 0 {
+            due = .now() + TimeAmount(waitTime)
+        }
+        isHeadTimed = framing.place == .head && left > 0
+    }
+    private var isHeadTimed = true
+
+    private func refuse(_ violation: RequestFraming.Violation, _ context: ChannelHandlerContext) {
+        goDeaf()
+        if violation.isInBody, outstanding > 0 {
+            // The handler that waits for the body answers.
+            context.fireErrorCaught(BrokenRequest(violation.code, violation.detail))
+        } else if violation.isInBody {
+            endAfterFlush(context)
+        } else if outstanding > 0 {
+            pending = violation
+        } else {
+            write(violation, context)
+        }
+    }
+
+    private func write(_ violation: RequestFraming.Violation, _ context: ChannelHandlerContext) {
+        pending = nil
+        isDeaf = true
+        let bytes = refusal(violation.code, violation.detail)
+        context.writeAndFlush(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
+        endAfterFlush(context)
+    }
+
+    private func goDeaf() {
+        isDeaf = true
+        held = ByteBuffer()
+        due = .now() + TimeAmount(limits.requestTime + limits.writeTime)
+    }
+
+    /// Ends our side once everything is written, and the whole connection a little later.
+    private func endAfterFlush(_ context: ChannelHandlerContext) {
+        goDeaf()
+        context.flush()
+        linger(context)
+        context.close(mode: .output, promise: nil)
+    }
+
+    private func linger(_ context: ChannelHandlerContext) {
+        isDeaf = true
+        due = .now() + TimeAmount(limits.lingerTime)
+        isLingering = true
+        // Whoever does not read any more would never notice the other side's end.
+        context.read()
+    }
+    private var isLingering = false
+
+    private func tick(_ context: ChannelHandlerContext) {
+        let now = NIODeadline.now()
+        if now >= due {
+            expire(context)
+            if isLingering, now >= due { return }
+        }
+        let shortest = min(limits.headTime, limits.bodyTime, limits.idleTime, limits.lingerTime)
+        let wait = max(TimeAmount(shortest / 4), .milliseconds(5))
+        ticker = context.eventLoop.assumeIsolated().scheduleTask(in: wait) { [weak self] in
+            self?.tick(context)
+        }
+    }
+
+    private func expire(_ context: ChannelHandlerContext) {
+        if isLingering || isDeaf {
+            isLingering = true
+            context.close(mode: .all, promise: nil)
+        } else if framing.place != .head {
+            var late = RequestFraming.Violation(.requestTimeout, "The body came too slowly.")
+            late.isInBody = true
+            refuse(late, context)
+        } else if outstanding == 0, held.readableBytes > 0 {
+            write(.init(.requestTimeout, "The request head came too slowly."), context)
+        } else {
+            isLingering = true
+            context.close(mode: .all, promise: nil)
+        }
+    }
+}

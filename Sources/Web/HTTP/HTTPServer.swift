@@ -1,0 +1,190 @@
+// One listener: a Hummingbird server around a dispatcher. Built from settings and routes, so the
+// public, the management and the verify-only listener are three values of one type. On graceful
+// shutdown it stops accepting, says `Connection: close`, lets requests in flight finish, and closes
+// what is left when the drain time is over.
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import HummingbirdTLS
+package import Logging
+package import NIOCore
+internal import NIOSSL
+package import Primitives
+internal import ServiceLifecycle
+internal import Synchronization
+
+/// An HTTP/1.1 listener.
+package struct HTTPServer: Service {
+    /// Puts handlers in front of a connection's pipeline, such as a fast path that answers some
+    /// requests from their raw bytes and passes the rest on.
+    package typealias Front = @Sendable (any Channel) throws -> Void
+
+    private let settings: HTTPSettings
+    private let dispatcher: Dispatcher
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let front: Front?
+    private let onListening: @Sendable (SocketAddress) async -> Void
+    private let drain = Drain()
+
+    /// A listener; `onListening` is told the bound address.
+    package init(
+        _ settings: HTTPSettings,
+        routes: [Route],
+        group: any EventLoopGroup,
+        clock: WallClock = .system,
+        entropy: Entropy = .system,
+        logger: Logger,
+        front: Front? = nil,
+        onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
+    ) {
+        self.settings = settings
+        self.group = group
+        self.logger = logger
+        self.front = front
+        self.onListening = onListening
+        dispatcher = Dispatcher(
+            settings,
+            routes: routes,
+            clock: clock,
+            entropy: entropy,
+            logger: logger
+        )
+    }
+
+    /// Listens until shut down.
+    ///
+    /// - Throws: When the address cannot be bound or the certificate cannot be read.
+    package func run() async throws {
+        let channel = makeChannel()
+        let service: any Service
+        if let files = settings.tls {
+            let tls = try TLSChannel(channel, tlsConfiguration: Self.configuration(files))
+            service = makeServer(tls)
+        } else {
+            service = makeServer(channel)
+        }
+        let drain = drain
+        try await withGracefulShutdownHandler {
+            try await service.run()
+        } onGracefulShutdown: {
+            drain.begin()
+        }
+    }
+
+    private func makeServer(_ channel: some ServerChildChannel) -> any Service {
+        let address: BindAddress =
+            switch settings.address {
+            case .tcp(let host, let port): .hostname(host, port: port)
+            case .unixSocket(let path): .unixDomainSocket(path: path)
+            }
+        // Hummingbird's own lines at info level would only repeat what the caller says.
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .notice)
+        return channel.server(
+            configuration: ServerConfiguration(
+                address: address,
+                backlog: settings.limits.backlog,
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    settings.limits.connections,
+                    logger: quiet
+                )
+            ),
+            onServerRunning: { [onListening] channel in
+                if let address = channel.localAddress { await onListening(address) }
+            },
+            eventLoopGroup: group,
+            logger: quiet
+        )
+    }
+
+    private func makeChannel() -> LoopChannel {
+        let dispatcher = dispatcher
+        let drain = drain
+        let limits = settings.limits
+        let front = front
+        let inner = HTTP1Channel(
+            responder: { request, writer, channel in
+                try await Self.respond(request, writer, channel, dispatcher, drain)
+            },
+            configuration: .init(
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: limits.headBytes,
+                    maxHeaderListSize: limits.headBytes,
+                    maxHeaderFieldCount: limits.headerCount
+                )
+            )
+        )
+        return LoopChannel(inner: inner) { channel in
+            let peer = IPAddress(channel.remoteAddress)
+            try front?(channel)
+            try channel.pipeline.syncOperations.addHandler(
+                ConnectionGuard(limits) { code, detail in
+                    dispatcher.refuse(code, detail, peer: peer).http1Bytes
+                }
+            )
+        }
+    }
+
+    @concurrent
+    private static func respond(
+        _ request: Request,
+        _ writer: consuming ResponseWriter,
+        _ channel: any Channel,
+        _ dispatcher: Dispatcher,
+        _ drain: Drain
+    ) async throws {
+        let body = request.body
+        let incoming = IncomingBody(headers: request.headers) { limit in
+            var bytes: [UInt8] = []
+            for try await piece in body {
+                guard bytes.count + piece.readableBytes <= limit else {
+                    throw BrokenRequest(.bodyTooLarge, "The body is too large.")
+                }
+                bytes += piece.readableBytesView
+            }
+            return bytes
+        }
+        var reply = await dispatcher.answer(
+            request.head,
+            peer: IPAddress(channel.remoteAddress),
+            body: incoming
+        )
+        if drain.hasBegun {
+            reply.closesConnection = true
+            reply.headers[.connection] = "close"
+        }
+        let response = HTTPResponse(status: reply.status, headerFields: reply.headers)
+        if reply.body.isEmpty || request.method == .head {
+            try await writer.writeResponse(response)
+        } else {
+            try await writer.write(
+                response: response,
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body))
+            )
+        }
+        channel.triggerUserOutboundEvent(
+            ConnectionEvent.answered(closes: reply.closesConnection),
+            promise: nil
+        )
+    }
+
+    private static func configuration(_ files: TLSFiles) throws -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMFile(files.certificateChain)
+                .map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: files.privateKey, format: .pem))
+        )
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        return configuration
+    }
+}
+
+/// Whether the listener is on its way down.
+final class Drain: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    func begin() { flag.store(true, ordering: .releasing) }
+
+    var hasBegun: Bool { flag.load(ordering: .acquiring) }
+}

@@ -1,0 +1,68 @@
+// What stands at every gate: the credential is read, judged against the revocation log, and, when
+// it is a cookie on a call that may change something, paired with its CSRF value (row 145).
+import Access
+package import HTTPTypes
+package import Primitives
+import Sessions
+import Tokens
+
+/// Refusals of a gate.
+package enum GateRefusal: Refusal, Equatable {
+    /// The CSRF value is missing or belongs to another session.
+    case csrfFailed
+    /// The roles do not permit it.
+    case permissionDenied
+
+    package var code: ProblemCode {
+        switch self {
+        case .csrfFailed: .csrfFailed
+        case .permissionDenied: .permissionDenied
+        }
+    }
+}
+
+extension WebServices {
+    /// The gatekeeper of every catalogue.
+    package var gatekeeper: Gatekeeper {
+        { gate, context in try await pass(gate, context) }
+    }
+
+    private func pass(_ gate: Gate, _ context: RequestContext) async throws -> Caller? {
+        switch gate {
+        case .anyone, .listener, .refreshCredential: return nil
+        case .credential: return try await caller(context, acceptsRevoked: false)
+        case .endedCredential: return try await caller(context, acceptsRevoked: true)
+        case .permission(let permission):
+            let caller = try await caller(context, acceptsRevoked: false)
+            let roles = caller.claims.roles ?? []
+            let snapshot = try await self.roles.snapshot(knowing: roles)
+            guard snapshot.permits(permission, roles) else { throw GateRefusal.permissionDenied }
+            return caller
+        }
+    }
+
+    private func caller(
+        _ context: RequestContext,
+        acceptsRevoked: Bool
+    ) async throws -> Caller {
+        let credential = try Credential(context.headers, cookies)
+        let claims: AccessClaims
+        switch try await verifier.judge(credential.token) {
+        case .accepted(let found): claims = found
+        case .refused(.revoked, let found?) where acceptsRevoked: claims = found
+        case .refused(let flaw, _): throw flaw
+        }
+        if credential.source == .cookie, !context.isSafe {
+            try checkCSRF(context.headers, claims.sessionID)
+        }
+        return Caller(claims: claims, source: credential.source)
+    }
+
+    /// - Throws: `GateRefusal.csrfFailed` unless exactly one header holds the session's value.
+    package func checkCSRF(_ headers: HTTPFields, _ session: SessionID) throws(GateRefusal) {
+        let values = headers[values: .csrfToken]
+        guard values.count == 1, CSRFValue.isValid(values[0], for: session, ring: keys.ring) else {
+            throw .csrfFailed
+        }
+    }
+}

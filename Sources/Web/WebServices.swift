@@ -1,0 +1,86 @@
+// What the handlers need, as one value that the composition root fills. Use cases, never stores.
+package import Access
+package import Accounts
+package import Primitives
+package import Sessions
+package import Tokens
+
+/// The use cases behind the API.
+package struct WebServices: Sendable {
+    package let register: Register
+    package let accounts: AccountReader
+    package let signIn: SignIn
+    package let refresh: Refresh
+    package let logOut: LogOut
+    package let changePassword: ChangePassword
+    package let lists: SessionLists
+    package let verifier: Verifier
+    package let keys: KeyKeeper
+    package let roles: RoleKeeper
+    package let cookies: SessionCookies
+    package let verify: VerifySettings
+
+    /// The services of a node.
+    package init(
+        register: Register,
+        accounts: AccountReader,
+        signIn: SignIn,
+        refresh: Refresh,
+        logOut: LogOut,
+        changePassword: ChangePassword,
+        lists: SessionLists,
+        verifier: Verifier,
+        keys: KeyKeeper,
+        roles: RoleKeeper,
+        cookies: SessionCookies,
+        verify: VerifySettings
+    ) {
+        self.register = register
+        self.accounts = accounts
+        self.signIn = signIn
+        self.refresh = refresh
+        self.logOut = logOut
+        self.changePassword = changePassword
+        self.lists = lists
+        self.verifier = verifier
+        self.keys = keys
+        self.roles = roles
+        self.cookies = cookies
+        self.verify = verify
+    }
+
+    /// The routes of the public listener.
+    package func publicRoutes() -> [Route] {
+        var bindings = Bindings(PublicAPI.catalogue, gatekeeper: gatekeeper)
+        bindAccounts(&bindings)
+        bindSessions(&bindings)
+        bindGateway(&bindings)
+        return bindings.finish()
+    }
+}
+
+/// Everything the public listener answers, in the order of the manual.
+package enum PublicAPI {
+    /// The catalogue.
+    package static let catalogue = Catalogue(
+        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
+    )
+}
+
+extension RequestContext {
+    /// What journals keep of this request.
+    package var trace: RequestTrace {
+        RequestTrace(
+            requestID: id,
+            now: now,
+            address: clientAddress.description,
+            userAgent: userAgent
+        )
+    }
+
+    /// The claims of the caller, at a gate that has one.
+    package var claims: AccessClaims {
+        guard let caller else { preconditionFailure("this gate lets anyone pass") }
+        return caller.claims
+    }
+}

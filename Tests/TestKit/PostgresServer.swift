@@ -1,0 +1,163 @@
+// A private PostgreSQL for tests: the installed server program on a Unix socket in a folder of its
+// own. A watchdog shell holds it and reads a pipe from the test process; when the pipe ends, for
+// whatever reason, kill -9 included, it stops the server and removes the folder.
+import Glibc
+import Logging
+import NIOPosix
+import Postgres
+import Primitives
+import Synchronization
+
+/// A running server that ends with the process.
+package final class PostgresServer: Sendable {
+    /// The folder of its socket, data and log.
+    package let folder: String
+    /// The process id of the postmaster.
+    package let processID: Int32
+    private let pipe: Int32
+    private let databases = Atomic<Int>(0)
+    private let admin: PostgresPool
+
+    /// The server all tests of this process share, unless they break theirs; without fsync.
+    package static func shared() async throws -> PostgresServer {
+        try await sharedOnes.get()
+    }
+    private static let sharedOnes = SharedServer()
+
+    /// Starts a server of one's own.
+    ///
+    /// - Parameter settings: more settings, `name=value`.
+    package static func start(
+        fsync: Bool = false,
+        settings: [String] = []
+    ) async throws -> PostgresServer {
+        let threads = NIOThreadPool.singleton
+        let fsync = ["fsync=\(fsync ? "on" : "off")", "full_page_writes=off"]
+        return try await threads.runIfActive { try PostgresServer(fsync + settings) }
+    }
+
+    private init(_ settings: [String]) throws {
+        let started = try Watchdog.start(
+            script: Self.script,
+            arguments: settings.flatMap { ["-c", $0] }
+        )
+        pipe = started.pipe
+        let words = started.line.split(separator: " ")
+        guard words.count == 3, words[0] == "ready", let process = Int32(words[1]) else {
+            throw TestServerError("PostgreSQL did not start: \(started.line)")
+        }
+        processID = process
+        folder = String(words[2])
+        var configuration = PostgresConfiguration(
+            "host=\(folder) user=postgres dbname=postgres"
+        )
+        configuration.statementDeadline = .seconds(60)
+        configuration.waitLimit = .seconds(60)
+        admin = PostgresPool(
+            configuration: configuration,
+            eventLoopGroup: .singleton,
+            threadPool: .singleton,
+            logger: Logger(label: "tests.postgres") { _ in SwiftLogNoOpLogHandler() },
+            metrics: MetricsRegistry()
+        )
+    }
+
+    deinit { close(pipe) }
+
+    /// Stops the server now, without waiting for it.
+    package func stop() async {
+        await admin.close()
+        shutdown()
+    }
+
+    private func shutdown() {
+        // Any byte ends the watchdog's wait as the end of the pipe does.
+        var byte: UInt8 = 10
+        _ = write(pipe, &byte, 1)
+    }
+
+    /// A database of its own for one test.
+    ///
+    /// - Parameter template: an existing database to clone, to which nobody may be connected.
+    package func database(template: String = "template1") async throws -> TestDatabase {
+        let number = databases.wrappingAdd(1, ordering: .relaxed).newValue
+        let name = "test_\(number)"
+        try await admin.script("CREATE DATABASE \(name) TEMPLATE \(template)")
+        return TestDatabase(server: self, name: name)
+    }
+
+    /// Runs SQL as the superuser in the database `postgres`.
+    package func script(_ sql: String) async throws { try await admin.script(sql) }
+
+    /// Sends a signal to the postmaster and all its children.
+    package func signalAll(_ signal: Int32) {
+        kill(processID, signal)
+        for child in children { kill(child, signal) }
+    }
+
+    /// The processes of the server besides the postmaster.
+    package var children: [Int32] {
+        readFile("/proc/\(processID)/task/\(processID)/children").split(separator: " ")
+            .compactMap { Int32($0) }
+    }
+
+    private static let script = """
+        set -eu
+        for d in /usr/lib/postgresql/15/bin /usr/lib/postgresql/*/bin; do
+            if [ -x "$d/postgres" ]; then PATH="$d:$PATH"; break; fi
+        done
+        dir=$(mktemp -d "${TMPDIR:-/tmp}/watchword-pg.XXXXXX")
+        trap 'rm -rf "$dir"' EXIT
+        initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 \\
+            || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
+        postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \\
+            -c shared_buffers=32MB -c autovacuum=off "$@" >>"$dir/log" 2>&1 </dev/null &
+        pid=$!
+        until pg_isready -q -h "$dir"; do
+            kill -0 $pid 2>/dev/null || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
+            sleep 0.02
+        done
+        echo "ready $pid $dir"
+        exec >/dev/null 2>&1
+        read -r line || true
+        children=$(cat /proc/$pid/task/$pid/children 2>/dev/null || true)
+        kill -CONT $pid $children || true
+        pg_ctl stop -D "$dir/data" -m immediate -t 10 || kill -KILL $pid $children || true
+        wait $pid || true
+        """
+}
+
+/// A database made for one test.
+package struct TestDatabase: Sendable {
+    /// The server that has it.
+    package let server: PostgresServer
+    /// Its name.
+    package let name: String
+
+    /// The connection string.
+    package var connection: String { "host=\(server.folder) user=postgres dbname=\(name)" }
+
+    /// Drops it, whoever is connected; otherwise it goes with the server.
+    package func drop() async throws {
+        try await server.script("DROP DATABASE \(name) WITH (FORCE)")
+    }
+}
+
+/// A server that could not be started.
+package struct TestServerError: Error, CustomStringConvertible {
+    package let description: String
+    /// An error with this text.
+    package init(_ description: String) { self.description = description }
+}
+
+/// Starts the one server at the first wish; all who wish meanwhile wait for it.
+private actor SharedServer {
+    private var starting: Task<PostgresServer, any Error>?
+
+    func get() async throws -> PostgresServer {
+        if let starting { return try await starting.value }
+        let task = Task { try await PostgresServer.start() }
+        starting = task
+        return try await task.value
+    }
+}
