@@ -1,0 +1,200 @@
+// The limits of a connection: sizes, times, and how it ends.
+import HTTPTypes
+import NIOCore
+import Primitives
+import Testing
+import Web
+
+@Suite struct LimitsTests {
+    private static let get = "GET /verify HTTP/1.1\r\nHost: a\r\n"
+
+    private func post(_ body: String, length: Int? = nil) -> String {
+        "POST /v1/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            + "Content-Length: \(length ?? body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    @Test func `a head of too many bytes or fields is refused`() async throws {
+        try await withServer(routes: SampleAPI.routes) { server in
+            let long = Self.get + "X: \(String(repeating: "a", count: 17_000))\r\n\r\n"
+            #expect(try RawAnswer.only(try await server.exchange(long)).status == 400)
+            let many = Self.get + (0..<100).map { "X\($0): a\r\n" }.joined() + "\r\n"
+            #expect(try RawAnswer.only(try await server.exchange(many)).status == 400)
+            let target =
+                "GET /verify/\(String(repeating: "a", count: 9000)) HTTP/1.1\r\nHost: a\r\n\r\n"
+            #expect(try RawAnswer.only(try await server.exchange(target)).status == 400)
+            let fits = Self.get + (0..<98).map { "X\($0): a\r\n" }.joined()
+            let text = try await server.exchange(fits + "Connection: close\r\n\r\n")
+            #expect(try RawAnswer.only(text).status == 200)
+        }
+    }
+
+    @Test func `a body announced too large is refused before it is sent`() async throws {
+        try await withServer(routes: SampleAPI.routes) { server in
+            let answer = try RawAnswer.only(try await server.exchange(post("", length: 65_537)))
+            #expect(answer.status == 413)
+            #expect(answer["Connection"] == "close")
+            #expect(answer.body.contains("body-too-large"))
+        }
+    }
+
+    @Test func `a streamed body is refused when it grows too large`() async throws {
+        try await withServer(routes: SampleAPI.routes) { server in
+            let head =
+                "POST /v1/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                + "Transfer-Encoding: chunked\r\n\r\n"
+            let chunk = "4000\r\n\(String(repeating: " ", count: 0x4000))\r\n"
+            let text = try await server.exchange(head + String(repeating: chunk, count: 5))
+            let answer = try RawAnswer.only(text)
+            #expect(answer.status == 413)
+            #expect(answer["Connection"] == "close")
+        }
+    }
+
+    @Test func `a silent or dripping client loses its connection (slowloris)`() async throws {
+        try await withServer(
+            routes: SampleAPI.routes,
+            limits: HTTPLimits().with(\.headTime, .milliseconds(200))
+        ) { server in
+            #expect(try await server.exchange("") == "")
+            let drip = Self.get.map { String($0) }
+            let text = try await server.connect { client in
+                // Each byte in time for a timer that a byte would restart, the whole never. The
+                // last bytes may find the connection gone, which is what is wanted.
+                do {
+                    for piece in drip {
+                        try await client.send(piece)
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                } catch is ChannelError {}
+                return try await client.readToEnd()
+            }
+            #expect(try RawAnswer.only(text).status == 408)
+        }
+    }
+
+    @Test func `a body that stalls is answered 408 and the connection ends`() async throws {
+        try await withServer(
+            routes: SampleAPI.routes,
+            limits: HTTPLimits().with(\.bodyTime, .milliseconds(200))
+        ) { server in
+            let answer = try RawAnswer.only(try await server.exchange(post("{", length: 50)))
+            #expect(answer.status == 408)
+            #expect(answer["Connection"] == "close")
+            #expect(answer.body.contains("request-timeout"))
+        }
+    }
+
+    @Test func `an idle connection is closed and a busy one is not`() async throws {
+        try await withServer(
+            routes: SampleAPI.routes,
+            limits: HTTPLimits().with(\.idleTime, .milliseconds(300))
+        ) { server in
+            try await server.connect { client in
+                for _ in 0..<5 {
+                    try await client.send(Self.get + "\r\n")
+                    #expect(try await client.readAnswer().status == 200)
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+                let rest = try await client.readToEnd()
+                #expect(rest.isEmpty)
+            }
+        }
+    }
+
+    @Test func `an answer that never comes ends the connection`() async throws {
+        let route = Route("hang", .only([.get]), PathPattern("/hang")) { _, _ in
+            try await Task.sleep(for: .seconds(2))
+            return Reply(204)
+        }
+        try await withServer(
+            routes: [route],
+            limits: HTTPLimits().with(\.requestTime, .milliseconds(100))
+                .with(\.writeTime, .milliseconds(100))
+        ) { server in
+            let start = ContinuousClock.now
+            let text = try await server.exchange("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+            #expect(text.isEmpty)
+            let spent = ContinuousClock.now - start
+            #expect(spent < .milliseconds(1500))
+        }
+    }
+
+    @Test func `connections beyond the limit wait until one ends`() async throws {
+        try await withServer(
+            routes: SampleAPI.routes,
+            limits: HTTPLimits().with(\.connections, 1)
+        ) { server in
+            try await server.connect { first in
+                try await first.send(Self.get + "\r\n")
+                #expect(try await first.readAnswer().status == 200)
+                try await withThrowingTaskGroup(of: String.self) { group in
+                    group.addTask {
+                        try await server.exchange(Self.get + "Connection: close\r\n\r\n")
+                    }
+                    try await first.send(Self.get + "Connection: close\r\n\r\n")
+                    #expect(try RawAnswer.only(try await first.readToEnd()).status == 200)
+                    let second = try await group.next()
+                    #expect(try RawAnswer.only(second ?? "").status == 200)
+                }
+            }
+        }
+    }
+
+    @Test func `a drain finishes what is in flight and ends every connection`() async throws {
+        let (started, announce) = AsyncStream.makeStream(of: Void.self)
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        let route = Route("slow", .only([.get]), PathPattern("/slow")) { _, _ in
+            announce.yield()
+            for await _ in gate { break }
+            return Reply.text(200, "done")
+        }
+        try await withServer(routes: [route] + SampleAPI.routes) { server in
+            try await server.connect { idle in
+                try await idle.send(Self.get + "\r\n")
+                #expect(try await idle.readAnswer()["Connection"] == nil)
+                try await server.connect { busy in
+                    try await busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+                    for await _ in started { break }
+                    await server.stop()
+                    #expect(try await idle.readToEnd() == "")
+                    open.yield()
+                    let answer = try RawAnswer.only(try await busy.readToEnd())
+                    #expect(answer.body == "done")
+                    #expect(answer["Connection"] == "close")
+                }
+            }
+        }
+    }
+
+    @Test func `a thousand stalled connections do not keep others waiting`() async throws {
+        try await withServer(routes: SampleAPI.routes) { server in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let (ready, announce) = AsyncStream.makeStream(of: Void.self)
+                for _ in 0..<1000 {
+                    group.addTask {
+                        try await server.connect { client in
+                            try await client.send("GET /ver")
+                            announce.yield()
+                            _ = try await client.readToEnd()
+                        }
+                    }
+                }
+                var count = 0
+                for await _ in ready {
+                    count += 1
+                    if count == 1000 { break }
+                }
+                let start = ContinuousClock.now
+                let text = try await server.exchange(Self.get + "Connection: close\r\n\r\n")
+                #expect(try RawAnswer.only(text).status == 200)
+                let spent = ContinuousClock.now - start
+                #expect(spent < .seconds(1))
+                group.cancelAll()
+                while let result = await group.nextResult() {
+                    // Cancelled clients end with an error; that is what was asked of them.
+                    if case .failure(let error) = result, !(error is CancellationError) { continue }
+                }
+            }
+        }
+    }
+}
