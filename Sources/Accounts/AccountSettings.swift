@@ -19,8 +19,9 @@ package struct AccountSettings: Sendable {
     /// Sign-ups from one address.
     package var registrationRule: ThrottleRule
 
-    /// Reads them; `confirmation` is what holds where nothing is said.
-    package init(from source: SettingsSource, confirmation: ConfirmationRule) {
+    /// Reads them; where nothing is said, development confirms nothing and lets a developer's own
+    /// tests sign up more people.
+    package init(from source: SettingsSource, isDevelopment: Bool) {
         isRegistrationOpen = source.boolean(
             "accounts.registration",
             default: true,
@@ -30,7 +31,7 @@ package struct AccountSettings: Sendable {
             source.choice(
                 "accounts.confirmation",
                 ConfirmationRule.self,
-                default: confirmation,
+                default: isDevelopment ? .off : .required,
                 help: "Whether an e-mail address must be confirmed before its account may sign in."
                     + " Development: off. This version cannot send mail, so it must be off."
             ) == .required
@@ -44,9 +45,9 @@ package struct AccountSettings: Sendable {
             name: "register-address",
             limit: source.integer(
                 "throttle.registrations_per_address",
-                default: 20,
+                default: isDevelopment ? 200 : 20,
                 within: 1...1_000_000,
-                help: "Sign-ups from one address in 15 minutes."
+                help: "Sign-ups from one address in 15 minutes. Development: 200."
             ),
             window: .minutes(15)
         )

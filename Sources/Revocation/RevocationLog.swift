@@ -68,6 +68,7 @@ package enum RevocationLog {
         SELECT \(columns)
           FROM revocation_authority a
           LEFT JOIN revocation_log r ON r.xid >= $1::text::xid8
+         WHERE a.state = 'pg'
         """,
         binds: String.self,
         decode: ReadingRow.init
@@ -80,6 +81,7 @@ package enum RevocationLog {
         SELECT \(columns)
           FROM revocation_authority a
           LEFT JOIN revocation_log r ON r.expires_at > clock_timestamp() - interval '2 minutes'
+         WHERE a.state = 'pg'
         """,
         decode: ReadingRow.init
     )

@@ -79,16 +79,25 @@ package struct Verifier: Sendable {
         try await readIndex.confirm()
         // The wait may have outlived the token.
         if isOver(claims) { return .refused(.expired, claims) }
+        // A token that lives longer than any may might outlive the revocations that cover it. The
+        // horizon is as fresh as the read: another node may have raised it a moment ago.
+        guard
+            claims.expiresAt - Timestamp(seconds: claims.issuedAt.seconds)
+                <= readIndex.known.horizon
+        else { return .refused(.invalid, claims) }
         return readIndex.look { Self.isRevoked(claims, $0) }
             ? .refused(.revoked, claims) : .accepted(claims)
     }
 
     private func recognise(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {
         if let known = cache.find(token) { return known }
-        let claims = try checker.check(token, ring: keys.ring, horizon: readIndex.known.horizon)
+        let claims = try checker.check(token, ring: keys.ring, horizon: Self.longestLife)
         cache.insert(token, claims)
         return claims
     }
+
+    /// The limit of the setting: no honest token lives longer, whatever the horizon is.
+    private static let longestLife: Duration = .days(1)
 
     /// Expiry is judged by the later of the node's clock and the database's, which is the one that
     /// revocations are pruned by (revocation.md H13).

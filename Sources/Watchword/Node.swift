@@ -195,6 +195,7 @@ struct Node: Sendable {
             cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
             verify: VerifySettings(
                 source: settings.web.verifySource,
+                believesEveryPeer: settings.server.mode == .development,
                 readsRequirements: settings.web.verifyReadsRequirements,
                 allowedOrigins: settings.web.allowedOrigins.union([issuer])
             )

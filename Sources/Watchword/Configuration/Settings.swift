@@ -31,10 +31,7 @@ struct Settings: Sendable {
     init(from source: SettingsSource) {
         server = ServerSettings(from: source)
         web = WebSettings(from: source)
-        accounts = AccountSettings(
-            from: source,
-            confirmation: server.mode == .development ? .off : .required
-        )
+        accounts = AccountSettings(from: source, isDevelopment: server.mode == .development)
         hashing = HashingSettings(from: source, cores: System.coreCount)
         sessions = SessionSettings(from: source, issuer: server.publicURL)
         signIn = SignInRules(from: source)

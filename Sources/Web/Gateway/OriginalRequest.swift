@@ -24,18 +24,23 @@ struct OriginalRequest {
     /// Reads it.
     ///
     /// - Throws: `original-request-refused` for a duplicate, or for both families under `auto`.
-    init(_ context: RequestContext, _ source: OriginalRequestSource) throws(WebRefusal) {
-        switch source {
+    init(_ context: RequestContext, _ settings: VerifySettings) throws(WebRefusal) {
+        let isBelieved = context.isPeerTrusted || settings.believesEveryPeer
+        switch settings.source {
         case .requestLine: method = context.method
-        case .forwarded: method = try Self.method(context, .forwardedMethod)
-        case .original: method = try Self.method(context, .originalMethod)
+        case .forwarded: method = try Self.method(context, .forwardedMethod, isBelieved)
+        case .original: method = try Self.method(context, .originalMethod, isBelieved)
         case .auto:
             let forwarded = Self.mentions(context, [.forwardedMethod, .forwardedURI])
             let original = Self.mentions(context, [.originalMethod, .originalURI])
             guard !(forwarded && original) else {
                 throw WebRefusal(.originalRequestRefused, "Two families of headers contradict.")
             }
-            method = try Self.method(context, original ? .originalMethod : .forwardedMethod)
+            method = try Self.method(
+                context,
+                original ? .originalMethod : .forwardedMethod,
+                isBelieved
+            )
         }
     }
 
@@ -48,13 +53,14 @@ struct OriginalRequest {
 
     private static func method(
         _ context: RequestContext,
-        _ name: HTTPField.Name
+        _ name: HTTPField.Name,
+        _ isBelieved: Bool
     ) throws(WebRefusal) -> HTTPRequest.Method? {
         let values = context.headers[values: name]
         guard values.count <= 1 else {
             throw WebRefusal(.originalRequestRefused, "The original method is given twice.")
         }
-        guard context.isPeerTrusted, let value = values.first else { return nil }
+        guard isBelieved, let value = values.first else { return nil }
         guard let method = HTTPRequest.Method(value) else {
             throw WebRefusal(.originalRequestRefused, "The original method is no method.")
         }

@@ -11,6 +11,8 @@ import Tokens
 package struct VerifySettings: Sendable {
     /// Where the original request is read from.
     package var source: OriginalRequestSource
+    /// Whether every peer is a gateway: in development, where only this machine can connect.
+    package var believesEveryPeer: Bool
     /// Whether `permission=`, `role=` and `scope=` in the query are requirements.
     package var readsRequirements: Bool
     /// Origins that may open a WebSocket with a cookie.
@@ -19,10 +21,12 @@ package struct VerifySettings: Sendable {
     /// Settings of a listener.
     package init(
         source: OriginalRequestSource,
+        believesEveryPeer: Bool,
         readsRequirements: Bool,
         allowedOrigins: Set<String>
     ) {
         self.source = source
+        self.believesEveryPeer = believesEveryPeer
         self.readsRequirements = readsRequirements
         self.allowedOrigins = allowedOrigins
     }
@@ -31,7 +35,7 @@ package struct VerifySettings: Sendable {
 extension WebServices {
     func verifyRequest(_ context: RequestContext) async throws -> Reply {
         let credential = try Credential(context.headers, cookies)
-        let original = try OriginalRequest(context, verify.source)
+        let original = try OriginalRequest(context, verify)
         let requirements = try Requirements(context, isRead: verify.readsRequirements)
         let claims: AccessClaims
         switch try await verifier.judge(credential.token) {
