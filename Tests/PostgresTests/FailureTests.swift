@@ -84,7 +84,7 @@ import Testing
                 _ = try await pool.first(SQL.echo(1), deadline: .after(.milliseconds(100)))
             }
             #expect(error?.kind == .deadline)
-            #expect(MonotonicInstant.now - start < .seconds(1))
+            #expect(MonotonicInstant.now - start < .seconds(3))
             let isClosed = try await eventually {
                 metrics.value("watchword_postgres_reconnects_total") == 1
             }
@@ -200,12 +200,12 @@ import Testing
         try await withPool { pool, metrics, _ in
             let start = MonotonicInstant.now
             await withTaskGroup { group in
-                group.addTask { _ = try? await pool.first(SQL.sleep(7, 1)) }
+                group.addTask { _ = try? await pool.first(SQL.sleep(7, 1.9)) }
                 _ = try? await eventually { metrics.value("watchword_postgres_in_flight") == 1 }
                 group.cancelAll()
                 await group.waitForAll()
             }
-            #expect(MonotonicInstant.now - start < .milliseconds(900))
+            #expect(MonotonicInstant.now - start < .milliseconds(1800))
             let answer = try await pool.first(SQL.echo(3))
             #expect(answer == 3)
             #expect(metrics.value("watchword_postgres_reconnects_total") == 0)
@@ -216,9 +216,9 @@ import Testing
         try await withPool {
             $0.pipelineDepth = 1
             $0.queueLimit = 1
-            $0.waitLimit = .milliseconds(100)
+            $0.waitLimit = .milliseconds(700)
         } _: { pool, metrics, _ in
-            async let slow = pool.first(SQL.sleep(1, 0.5))
+            async let slow = pool.first(SQL.sleep(1, 2))
             let sent = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 1
             }
@@ -226,12 +226,12 @@ import Testing
             async let waiting = failure { _ = try await pool.first(SQL.echo(1)) }
             let waits = try await eventually { metrics.value("watchword_postgres_waiting") == 1 }
             #expect(waits)
-            let start = MonotonicInstant.now
             let refused = await failure { _ = try await pool.first(SQL.echo(1)) }
             #expect(refused?.kind == .overloaded)
-            #expect(MonotonicInstant.now - start < .milliseconds(80))
+            #expect(refused?.message == "too many wait")
             let expired = await waiting
             #expect(expired?.kind == .overloaded)
+            #expect(expired?.message == "no connection became free in time")
             let answer = try await slow
             #expect(answer == 1)
             #expect(metrics.value("watchword_postgres_waiting") == 0)
