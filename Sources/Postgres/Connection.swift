@@ -1,7 +1,7 @@
-import CLinux
 // One pipelined connection, confined to its event loop. It sends jobs, flushes once per tick of the
 // loop, reads answers when the socket is ready, and tells its owner what became of it. All calls of
 // libpq here are non-blocking; PQcancel is never used, for it would hit somebody else's statement.
+import CLinux
 import CPostgres
 import Logging
 import NIOCore
@@ -32,18 +32,18 @@ protocol ConnectionOwner: AnyObject {
     let role: Role
     let loop: any EventLoop
     let metrics: PoolMetrics
-    private let logger: Logger
-    private let handle: OpaquePointer
+    let logger: Logger
+    let handle: OpaquePointer
     private unowned let owner: any ConnectionOwner
     private var watch: (any SocketWatch)?
-    private var queue = Queue()
+    var queue = Queue()
     private var prepared = PreparedStatements()
     private var frame = ParameterFrame()
     /// A warning since the last sync: the commit may not have been confirmed (H8).
-    private var warning: PostgresError?
-    private var script: Job?
-    private var scriptReply: Result<PostgresResult, PostgresError>?
-    private var waitingScript: Job?
+    var warning: PostgresError?
+    var script: Job?
+    var scriptReply: Result<PostgresResult, PostgresError>?
+    var waitingScript: Job?
     private var isFlushScheduled = false
     private(set) var isClosed = false
     /// When it was made.
@@ -72,12 +72,6 @@ protocol ConnectionOwner: AnyObject {
     /// The statements in flight.
     var inFlight: Int { queue.statements }
 
-    /// Whether nothing is in flight and no transaction is open.
-    var isIdle: Bool {
-        guard queue.isEmpty, script == nil, waitingScript == nil else { return false }
-        return unsafe PQtransactionStatus(handle) == PQTRANS_IDLE
-    }
-
     /// Starts to watch the socket; false when that is impossible.
     func open(fallback: () -> EpollThread?, usesKernelPolling: Bool) -> Bool {
         let socket = unsafe PQsocket(handle)
@@ -88,7 +82,7 @@ protocol ConnectionOwner: AnyObject {
             watch = ThreadWatch(socket, with: thread, on: loop) { [unowned self] in ready() }
         }
         guard watch?.arm(WW_READABLE) == true else { return false }
-        unsafe PQsetNoticeReceiver(handle, receiveNotice, Unmanaged.passUnretained(self).toOpaque())
+        receiveNotices()
         return true
     }
 
@@ -106,33 +100,24 @@ protocol ConnectionOwner: AnyObject {
     private func run(_ job: Job, _ info: StatementInfo, _ parameters: [UInt8]) {
         if role == .write, job.isAlone, queue.openCount > 0 { sync() }
         let name = prepare(job, info)
-        let sent = unsafe frame.with(parameters, count: info.bindTypes.count) {
-            values,
-            lengths,
-            formats in
-            guard let name else {
-                return unsafe info.withTypes {
-                    unsafe PQsendQueryParams(
-                        handle,
-                        info.sql,
-                        Int32(info.bindTypes.count),
-                        $0,
-                        values,
-                        lengths,
-                        formats,
-                        1
-                    )
-                }
+        let number = info.bindTypes.count
+        let count = Int32(number)
+        let sent = unsafe frame.with(parameters, count: number) { values, lengths, formats in
+            if let name {
+                return unsafe PQsendQueryPrepared(handle, name, count, values, lengths, formats, 1)
             }
-            return unsafe PQsendQueryPrepared(
-                handle,
-                name,
-                Int32(info.bindTypes.count),
-                values,
-                lengths,
-                formats,
-                1
-            )
+            return unsafe info.withTypes { types in
+                unsafe PQsendQueryParams(
+                    handle,
+                    info.sql,
+                    count,
+                    types,
+                    values,
+                    lengths,
+                    formats,
+                    1
+                )
+            }
         }
         guard sent == 1 else {
             job.fail(Self.lostError.naming(job.name))
@@ -165,7 +150,7 @@ protocol ConnectionOwner: AnyObject {
         return name
     }
 
-    private func sync() {
+    func sync() {
         guard unsafe PQpipelineSync(handle) == 1 else { return close("a sync could not be sent") }
         queue.appendSync()
     }
@@ -184,7 +169,7 @@ protocol ConnectionOwner: AnyObject {
     }
 
     /// Writes what libpq has buffered, as far as the socket takes it.
-    private func push() {
+    func push() {
         guard !isClosed else { return }
         switch unsafe PQflush(handle) {
         case 0: break
@@ -303,115 +288,9 @@ protocol ConnectionOwner: AnyObject {
         owner.lost(self)
     }
 
-    private static let lostError = PostgresError(
+    static let lostError = PostgresError(
         .connection,
         "the connection was lost",
         sqlState: "08006"
     )
-}
-
-// MARK: Deadlines and notices
-
-extension Connection {
-    /// Lets go of waiters whose time is up, and closes the connection when an answer is so late
-    /// that the server must have stopped.
-    ///
-    /// The next instant at which to look again.
-    func sweep(_ now: MonotonicInstant, tombstoneLimit: Duration) -> MonotonicInstant? {
-        var next: MonotonicInstant?
-        var isStuck = false
-        func visit(_ job: Job) {
-            if job.isAwaited, job.deadline <= now {
-                metrics.late.increment()
-                let error = PostgresError(.deadline, "no answer in time").naming(job.name)
-                job.abandon(error, at: now)
-                if role == .exclusive { isStuck = true }
-            }
-            var due = job.deadline
-            if let abandoned = job.abandonedAt {
-                due = abandoned + tombstoneLimit
-                if due <= now { isStuck = true }
-            }
-            next = min(next ?? due, due)
-        }
-        queue.forEachJob(visit)
-        if let script { visit(script) }
-        if let waitingScript { visit(waitingScript) }
-        guard !isStuck else {
-            close("an answer was overdue")
-            return nil
-        }
-        return next
-    }
-
-    /// Notes what the server says beside its answers.
-    fileprivate func notice(_ result: OpaquePointer) {
-        let error = unsafe PostgresError(result: result)
-        let isWarning = unsafe PostgresError.isWarning(result)
-        if isWarning { warning = error }
-        logger.log(
-            level: isWarning ? .warning : .debug,
-            "PostgreSQL notice",
-            metadata: ["sql_state": "\(error.sqlState)", "message": "\(error.message)"]
-        )
-    }
-}
-
-private func receiveNotice(_ context: UnsafeMutableRawPointer?, _ result: OpaquePointer?) {
-    guard let context = unsafe context, let result = unsafe result else { return }
-    // The context is the connection, which outlives its handle: PQfinish ends the notices.
-    unsafe Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().notice(result)
-}
-
-// MARK: Scripts
-
-extension Connection {
-    /// Leaves pipeline mode for one script of several statements, as soon as nothing is in flight.
-    private func start(script job: Job) {
-        precondition(role == .exclusive, "scripts need a connection of their own")
-        guard case .script(let sql) = job.purpose else { return }
-        guard queue.isEmpty, script == nil else {
-            waitingScript = job
-            if queue.openCount > 0 { sync() }
-            return push()
-        }
-        guard unsafe PQexitPipelineMode(handle) == 1, unsafe PQsendQuery(handle, sql) == 1 else {
-            job.fail(Self.lostError.naming(job.name))
-            return close("a script could not be sent")
-        }
-        warning = nil
-        script = job
-        scriptReply = nil
-        push()
-    }
-
-    private func receiveScript() {
-        while unsafe PQisBusy(handle) == 0 {
-            guard let result = unsafe PQgetResult(handle) else { return finishScript() }
-            switch unsafe PQresultStatus(result) {
-            case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
-                let answer = unsafe PostgresResult(owning: result)
-                if case .failure? = scriptReply { break }
-                scriptReply = .success(answer)
-            default:
-                scriptReply = .failure(unsafe PostgresError(result: result))
-                unsafe PQclear(result)
-            }
-        }
-    }
-
-    private func finishScript() {
-        guard let job = script else { return }
-        script = nil
-        guard unsafe PQenterPipelineMode(handle) == 1 else {
-            job.fail(Self.lostError.naming(job.name))
-            return close("the connection was lost in a script")
-        }
-        switch scriptReply {
-        case .success(let result)?: job.succeed(.result(result))
-        case .failure(let error)?: job.fail(error.naming(job.name))
-        case nil: job.fail(Self.lostError.naming(job.name))
-        }
-        scriptReply = nil
-    }
 }

@@ -1,5 +1,5 @@
-// The fallback for kernels without AIO: one thread per pool that waits in epoll and tells the loops.
-// It costs two thread hops for every wake-up and is otherwise the same.
+// The fallback for kernels without AIO: one thread per pool that waits in epoll and tells the
+// loops. It costs two thread hops for every wake-up and is otherwise the same.
 import CLinux
 import NIOPosix
 import Synchronization

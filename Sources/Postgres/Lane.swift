@@ -143,8 +143,8 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
 
     /// Sends what waits.
     ///
-    /// Sending may lose the connection and so come back to the lane: the queue is never held across
-    /// it.
+    /// Sending may lose the connection and so come back to the lane: the queue is
+    /// never held across it.
     private func drain(
         _ shared: ReferenceWritableKeyPath<Lane, SharedConnections>,
         into connection: Connection
@@ -158,7 +158,8 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     }
 
     func lost(_ connection: Connection) {
-        connections[ObjectIdentifier(connection)] = nil
+        // One that was never taken up is its maker's affair.
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         switch connection.role {
         case .read: replace(\.reads, connection)
         case .write: replace(\.writes, connection)

@@ -58,7 +58,10 @@ extension Lane {
         _ index: Int,
         failures: Int
     ) -> EventLoopFuture<Void> {
-        make(role).assumeIsolated().map { connection in
+        make(role).assumeIsolated().flatMapThrowing { connection in
+            guard !connection.isClosed else {
+                throw PostgresError(.connection, "the connection was lost as soon as it was made")
+            }
             switch role {
             case .read: self.reads.slots[index] = connection
             case .write: self.writes.slots[index] = connection

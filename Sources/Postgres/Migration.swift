@@ -58,8 +58,6 @@ package enum MigrationError: Error, Hashable, CustomStringConvertible {
 }
 
 /// What the table `schema_migrations` says, judged against what this build knows.
-///
-/// Pure.
 struct MigrationPlan {
     /// One applied step.
     struct Applied: Hashable {

@@ -15,6 +15,7 @@ package struct Migrator: Sendable {
     /// A migrator for the steps of this build.
     ///
     /// - Parameters:
+    ///   - pool: where to run them; one of its transaction connections is used.
     ///   - migrations: all steps; sorted here; versions 1, 2, 3 and so on, a gap is a bug.
     ///   - lockTimeout: how long a step may wait for a table that others use, before it gives up.
     package init(
@@ -40,9 +41,10 @@ package struct Migrator: Sendable {
         try await pool.session { try await plan(on: $0) }
     }
 
-    /// Runs the steps that are missing; those that were run.
+    /// Runs the steps that are missing.
     ///
     /// - Parameter deadline: for all of it, including the wait for another migrator.
+    /// - Returns: the steps that were run.
     /// - Throws: `MigrationError`; or a fault.
     @discardableResult
     package func migrate(deadline: Deadline = .after(.hours(1))) async throws -> [Migration] {

@@ -124,9 +124,9 @@ struct PipelineQueue<Job, Answer, Failure> {
 
     /// Takes the answer to a sync: the transaction is over.
     ///
-    /// `verdict` is a failure that concerns everything in it, such as a commit that was not
-    /// confirmed (revocation.md H8); its writes then count as failed and are not repeated, for they
-    /// may have happened.
+    /// `verdict` is a failure that concerns
+    /// everything in it, such as a commit that was not confirmed (revocation.md H8); its writes
+    /// then count as failed and are not repeated, for they may have happened.
     mutating func synced(verdict: Failure?) -> [Action] {
         guard case .sync? = entries.first else { return [] }
         entries.removeFirst()

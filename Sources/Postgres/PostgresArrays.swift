@@ -4,7 +4,8 @@ package import Primitives
 
 /// A value that may stand in an array column or parameter.
 ///
-/// `UInt8` is one so that `[UInt8]` is bytea.
+/// `UInt8` is one so that `[UInt8]` is
+/// bytea.
 package protocol PostgresArrayElement: Sendable {
     /// The type of the array, or of bytes.
     static var postgresArrayType: PostgresType { get }

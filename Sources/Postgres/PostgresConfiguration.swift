@@ -4,10 +4,9 @@ package import Primitives
 
 /// The settings of a `PostgresPool`.
 package struct PostgresConfiguration: Sendable {
-    /// A libpq connection string: a URL or `key=value` words; several hosts and TLS as libpq has
-    /// them.
+    /// A libpq connection string: a URL or `key=value` words.
     ///
-    /// `target_session_attrs=read-write` is added unless given (revocation.md H10). Holds a
+    /// Several hosts and TLS as libpq has them. `target_session_attrs=read-write` is added unless given (revocation.md H10). Holds a
     /// password at times: never log it.
     package var connection: Secret
     /// Shown by the server in `pg_stat_activity`.

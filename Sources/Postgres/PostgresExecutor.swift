@@ -6,7 +6,12 @@ package import Primitives
 package protocol PostgresExecutor: Sendable {
     /// Runs one statement and gives its answer undecoded; `rows` and its kin are built on it.
     ///
-    /// - Parameter parameters: the values, each behind its length.
+    /// - Parameters:
+    ///   - info: the statement.
+    ///   - parameters: the values, each behind its length.
+    ///   - deadline: the latest moment for the answer; without one, the configured one counts.
+    /// - Returns: the answer, whose rows can be read one by one.
+    /// - Throws: `PostgresError`, or `CancellationError` when the task was cancelled first.
     func result(
         of info: StatementInfo,
         parameters: [UInt8],

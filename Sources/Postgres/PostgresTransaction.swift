@@ -151,10 +151,12 @@ package struct PostgresTransaction: PostgresExecutor {
 extension PostgresPool {
     /// Runs `body` in a transaction: commits when it returns, rolls back when it throws.
     ///
-    /// Two round trips more than its statements need less one: `BEGIN` travels with the first
-    /// statement. Not repeated on conflicts; callers order their locks.
+    /// One round trip more than its statements take: `BEGIN` travels with the first of them. Not repeated on conflicts; callers order their locks.
     ///
-    /// - Parameter deadline: for the whole of it; without one, the configured deadline.
+    /// - Parameters:
+    ///   - deadline: for the whole of it; without one, the configured deadline.
+    ///   - body: the work; what it is lent ends with it.
+    /// - Returns: what `body` returns.
     /// - Throws: what `body` throws; `PostgresError`, also when the server warned at the commit,
     ///   for then the commit is not confirmed by its standbys.
     package func transaction<R>(

@@ -101,8 +101,8 @@ extension StatementInfo {
 extension PostgresError {
     /// The error a result carries.
     ///
-    /// The server's primary text only: its detail quotes rows. The texts of class 22, data
-    /// exceptions, quote the value itself, and are left out.
+    /// The server's primary text only: its detail quotes rows. The
+    /// texts of class 22, data exceptions, quote the value itself, and are left out.
     init(result: OpaquePointer) {
         func field(_ code: Int32) -> String? {
             guard let text = unsafe PQresultErrorField(result, code) else { return nil }

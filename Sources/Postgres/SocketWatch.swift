@@ -22,9 +22,7 @@ protocol SocketWatch: AnyObject {
     private var isClosed = false
     private var isBroken = false
 
-    /// Watches `socket`; nil when the kernel refuses.
-    ///
-    /// On the loop only.
+    /// Watches `socket`, on the loop only; nil when the kernel refuses.
     init?(_ socket: Int32, on loop: any EventLoop, onReady: @escaping () -> Void) {
         var descriptor: Int32 = -1
         guard let aio = unsafe ww_aio_open(socket, &descriptor) else { return nil }
@@ -93,9 +91,7 @@ final class ThreadWatch: SocketWatch {
     private var isClosed = false
     private var isKnown = false
 
-    /// Watches `socket` with `thread`.
-    ///
-    /// On the loop only.
+    /// Watches `socket` with `thread`, on the loop only.
     init(
         _ socket: Int32,
         with thread: EpollThread,

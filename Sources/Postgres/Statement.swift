@@ -15,13 +15,11 @@ package enum StatementKind: Sendable {
     case solo
 }
 
-/// What a statement is, apart from its Swift types.
-///
-/// One object per statement.
+/// What a statement is, apart from its Swift types; one object per statement.
 package final class StatementInfo: Sendable {
     /// The name, `store.verb`; unique in the program.
     package let name: String
-    /// The SQL, with parameters `$1`, `$2` and so on.
+    /// The SQL, with numbered parameters.
     package let sql: String
     /// How it may be grouped.
     package let kind: StatementKind

@@ -75,6 +75,24 @@ import Testing
         }
     }
 
+    @Test func `a statement with a typo or a wrong parameter type is found without running it`()
+        async throws
+    {
+        let typo = Statement("test.typo", "DELETE FROM itms WHERE id = $1", binds: Int.self)
+        let wrong = Statement("test.type", "DELETE FROM items WHERE id = $1", binds: String.self)
+        try await withPool(SQL.itemsTable) { pool, _, _ in
+            let good = [SQL.echo.info, SQL.insert.info, SQL.list.info]
+            let none = try await StatementCheck.complaints(about: good, in: pool)
+            #expect(none.isEmpty)
+            let some = try await StatementCheck.complaints(
+                about: good + [typo.info, wrong.info, SQL.list.info],
+                in: pool
+            )
+            #expect(some.count == 3)
+            #expect(some.first?.hasPrefix("test.typo: relation") == true)
+        }
+    }
+
     @Test func `callers on no loop of the pool are spread over all of them`() async throws {
         try await withPool(loops: 3) { pool, _, _ in
             var backends: Set<Int32> = []

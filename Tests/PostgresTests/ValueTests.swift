@@ -14,7 +14,7 @@ import Testing
             try await expect([Int64.min, 0, .max, nil], in: pool)
             try await expect([Int.min, -1, .max, nil], in: pool)
             try await expect([0.1, -.infinity, .greatestFiniteMagnitude, nil], in: pool)
-            try await expect(["", "a", "naïve 漢字 👩‍👩‍👧", "it's \"quoted\" \\", nil], in: pool)
+            try await expect(["", "a", "naïve 漢字 👩‍👩‍👧", "it's \"q\" \\", nil], in: pool)
             try await expect([[], [0], Array(0...255), nil] as [[UInt8]?], in: pool)
             try await expect(
                 [Timestamp(microseconds: -1), Timestamp(microseconds: 1_795_241_228_123_456), nil],

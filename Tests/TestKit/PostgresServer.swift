@@ -26,7 +26,11 @@ package final class PostgresServer: Sendable {
 
     /// Starts a server of one's own.
     ///
-    /// - Parameter settings: more settings, `name=value`.
+    /// - Parameters:
+    ///   - fsync: whether it writes through to the disk.
+    ///   - settings: more settings, `name=value`.
+    /// - Returns: the server, ready for connections.
+    /// - Throws: `TestServerError` with the last line of its log.
     package static func start(
         fsync: Bool = false,
         settings: [String] = []
@@ -79,6 +83,8 @@ package final class PostgresServer: Sendable {
     /// A database of its own for one test.
     ///
     /// - Parameter template: an existing database to clone, to which nobody may be connected.
+    /// - Returns: the database.
+    /// - Throws: `PostgresError`.
     package func database(template: String = "template1") async throws -> TestDatabase {
         let number = databases.wrappingAdd(1, ordering: .relaxed).newValue
         let name = "test_\(number)"
@@ -107,7 +113,20 @@ package final class PostgresServer: Sendable {
             if [ -x "$d/postgres" ]; then PATH="$d:$PATH"; break; fi
         done
         dir=$(mktemp -d "${TMPDIR:-/tmp}/watchword-pg.XXXXXX")
-        trap 'rm -rf "$dir"' EXIT
+        pid=
+        finish() {
+            set +e
+            if [ -n "$pid" ] && kill -0 "$pid"; then
+                children=$(cat "/proc/$pid/task/$pid/children")
+                kill -CONT "$pid" $children
+                pg_ctl stop -D "$dir/data" -m immediate -t 10 || kill -KILL "$pid" $children
+                wait "$pid"
+            fi
+            rm -rf "$dir"
+        }
+        trap finish EXIT
+        # Ignored, because the test process may be gone before it reads the line.
+        trap '' PIPE
         initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 \\
             || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
         postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \\
@@ -117,13 +136,9 @@ package final class PostgresServer: Sendable {
             kill -0 $pid 2>/dev/null || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
             sleep 0.02
         done
-        echo "ready $pid $dir"
+        echo "ready $pid $dir" || true
         exec >/dev/null 2>&1
         read -r line || true
-        children=$(cat /proc/$pid/task/$pid/children 2>/dev/null || true)
-        kill -CONT $pid $children || true
-        pg_ctl stop -D "$dir/data" -m immediate -t 10 || kill -KILL $pid $children || true
-        wait $pid || true
         """
 }
 
