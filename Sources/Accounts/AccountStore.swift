@@ -60,10 +60,15 @@ package struct AccountView: Sendable {
 
 /// What a person may tell about himself; each part at his pleasure.
 package struct AccountProfile: Hashable, Sendable {
+    /// What those who know him call him.
     package var givenName: String?
+    /// The name of his family.
     package var familyName: String?
+    /// Where letters reach him, as one text.
     package var address: String?
+    /// His telephone number, as he writes it.
     package var phoneNumber: String?
+    /// The day of his birth, as `YYYY-MM-DD`.
     package var birthdate: String?
 
     /// A profile.

@@ -52,6 +52,7 @@ package struct MonotonicInstant: Hashable, Comparable, Sendable {
         left.nanoseconds < right.nanoseconds
     }
 
+    /// The instant so much later.
     package static func + (left: Self, right: Duration) -> Self {
         let parts = right.components
         return Self(
@@ -60,6 +61,7 @@ package struct MonotonicInstant: Hashable, Comparable, Sendable {
         )
     }
 
+    /// The time from one instant to another.
     package static func - (left: Self, right: Self) -> Duration {
         .nanoseconds(left.nanoseconds - right.nanoseconds)
     }

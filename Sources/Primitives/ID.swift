@@ -120,10 +120,17 @@ package enum Named {
     package enum Request {}
 }
 
+/// An account.
 package typealias AccountID = ID<Named.Account>
+/// A session.
 package typealias SessionID = ID<Named.Session>
+/// An access token (`jti`).
 package typealias TokenID = ID<Named.Token>
+/// A role.
 package typealias RoleID = ID<Named.Role>
+/// A key of the ring (`kid`).
 package typealias KeyID = ID<Named.Key>
+/// A row of a journal.
 package typealias EntryID = ID<Named.Entry>
+/// A request.
 package typealias RequestID = ID<Named.Request>

@@ -22,14 +22,17 @@ package struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertibl
         left.microseconds < right.microseconds
     }
 
+    /// The instant so much later.
     package static func + (left: Self, right: Duration) -> Self {
         Self(microseconds: left.microseconds + right.wholeMicroseconds)
     }
 
+    /// The instant so much earlier.
     package static func - (left: Self, right: Duration) -> Self {
         Self(microseconds: left.microseconds - right.wholeMicroseconds)
     }
 
+    /// The time from one instant to another.
     package static func - (left: Self, right: Self) -> Duration {
         .microseconds(left.microseconds - right.microseconds)
     }

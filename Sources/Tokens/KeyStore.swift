@@ -89,7 +89,9 @@ package enum KeyStore {
              WHERE id = $1
                AND retired_at IS NULL
             RETURNING id
-        ), \(RevocationLog.append(as: "logged", .signingKey, subject: "retired.id", from: "retired"))
+        ), \(RevocationLog.append(
+            as: "logged", .signingKey, subject: "retired.id", from: "retired"
+        ))
         SELECT id FROM retired
         """,
         kind: .solo,

@@ -7,17 +7,29 @@ package import Tokens
 
 /// The use cases behind the API.
 package struct WebServices: Sendable {
+    /// Signing up.
     package let register: Register
+    /// Reading accounts.
     package let accounts: AccountReader
+    /// Signing in.
     package let signIn: SignIn
+    /// New pairs for refresh tokens.
     package let refresh: Refresh
+    /// Ending sessions.
     package let logOut: LogOut
+    /// Changing the password.
     package let changePassword: ChangePassword
+    /// Sessions and sign-ins, page by page.
     package let lists: SessionLists
+    /// Judging access tokens.
     package let verifier: Verifier
+    /// The key ring.
     package let keys: KeyKeeper
+    /// The roles and what they permit.
     package let roles: RoleKeeper
+    /// How cookies are written and read.
     package let cookies: SessionCookies
+    /// How `/verify` reads requests.
     package let verify: VerifySettings
 
     /// The services of a node.

@@ -1,3 +1,4 @@
+// Ids: their two forms, their order, and the time they carry.
 import Primitives
 import Testing
 

@@ -11,7 +11,8 @@ import Testing
         ),
         (
             "two lengths",
-            "POST /v1/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd"
+            "POST /v1/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
+                + "Content-Length: 4\r\n\r\nabcd"
         ),
         (
             "a list of lengths",
