@@ -187,5 +187,15 @@ let package = Package(
             dependencies: ["Watchword", "CLinux", "Primitives", logging],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "TidyTests",
+            dependencies: ["TestKit", "Primitives", crypto],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "GeneratedFileTests",
+            dependencies: ["Watchword", "Web", "TestKit", "Primitives", crypto],
+            swiftSettings: strict
+        ),
     ]
 )
