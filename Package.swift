@@ -183,6 +183,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "ClusterTests",
+            dependencies: ["Watchword", "Web", "Tokens", "Primitives", "TestKit", httpTypes],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "WatchwordTests",
             dependencies: ["Watchword", "CLinux", "Primitives", logging],
             swiftSettings: strict

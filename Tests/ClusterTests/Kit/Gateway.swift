@@ -1,0 +1,141 @@
+// nginx with the configuration that we ship, in front of the nodes of a test, and an application
+// behind it that answers with the very head it got.
+import Glibc
+import Synchronization
+import TestKit
+
+/// A running nginx.
+final class Gateway: Sendable {
+    /// Speaks to it.
+    let client: HTTPClient
+    private let process: ChildProcess
+    private let application: EchoServer
+    private let janitor: Int32
+
+    private init(
+        client: HTTPClient,
+        process: ChildProcess,
+        application: EchoServer,
+        janitor: Int32
+    ) {
+        self.client = client
+        self.process = process
+        self.application = application
+        self.janitor = janitor
+    }
+
+    deinit {
+        process.kill()
+        close(janitor)
+    }
+
+    /// The sample, as it is shipped.
+    static var sample: String {
+        PrivateFolder.read(Repository.root + "/docs/gateways/nginx/cluster.conf")
+    }
+
+    /// Starts nginx before `nodes`.
+    static func start(_ nodes: [NodeProcess], secrets: KnownSecrets?) async throws -> Gateway {
+        let folder = try PrivateFolder.make("ww-nginx")
+        let janitor = try PrivateFolder.removeAtExit(folder)
+        let application = try EchoServer()
+        let ports = try FreePorts.take(2)
+        var text = sample.replacing("@FOLDER@", with: folder)
+        text = text.replacing(
+            "proxy_pass http://127.0.0.1:8001",
+            with: "proxy_pass \(application.url)"
+        )
+        text = text.replacing("127.0.0.1:8000", with: "127.0.0.1:\(ports[0])")
+        text = text.replacing("127.0.0.1:8001", with: "127.0.0.1:\(ports[1])")
+        for (index, node) in nodes.enumerated() {
+            text = text.replacing("127.0.0.1:808\(index);", with: "127.0.0.1:\(node.client.port);")
+        }
+        for index in nodes.count..<3 {
+            text = text.replacing("server 127.0.0.1:808\(index);", with: "")
+        }
+        try PrivateFolder.write(text, to: "\(folder)/nginx.conf")
+        let words = [
+            "nginx", "-p", folder, "-c", "\(folder)/nginx.conf", "-e", "\(folder)/error.log", "-g",
+            "daemon off;",
+        ]
+        let log = "\(folder)/output.log"
+        let gateway = Gateway(
+            client: HTTPClient(port: ports[0], secrets: secrets),
+            process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
+            application: application,
+            janitor: janitor
+        )
+        try await eventually("nginx listens") {
+            guard gateway.process.isRunning else {
+                throw ClusterError(
+                    PrivateFolder.read(log) + PrivateFolder.read("\(folder)/error.log")
+                )
+            }
+            do {
+                let connection = try Connection(port: ports[0])
+                connection.close()
+                return true
+            } catch is ClusterError {
+                return false
+            }
+        }
+        return gateway
+    }
+}
+
+/// The folder of the package.
+enum Repository {
+    /// Its path, from where this file was compiled.
+    static let root = #filePath.split(separator: "/").dropLast(4).reduce("") { "\($0)/\($1)" }
+}
+
+/// An application that answers each request with its head as the body.
+final class EchoServer: Sendable {
+    private let descriptor: Int32
+    private let port: Int
+
+    /// Where it listens.
+    var url: String { "http://127.0.0.1:\(port)" }
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = descriptor
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && listen(descriptor, 100) == 0
+                    && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard isListening else { throw ClusterError("the application has no port") }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        Blocking.detach { Self.serve(descriptor) }
+    }
+
+    deinit {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+        close(descriptor)
+    }
+
+    private static func serve(_ listener: Int32) {
+        while true {
+            let connection = accept(listener, nil, nil)
+            guard connection >= 0 else { return }
+            var head: [UInt8] = []
+            while head.firstRange(of: Array("\r\n\r\n".utf8)) == nil {
+                var buffer = [UInt8](repeating: 0, count: 16_384)
+                let count = recv(connection, &buffer, buffer.count, 0)
+                guard count > 0 else { break }
+                head += buffer[..<count]
+            }
+            let lines =
+                "HTTP/1.1 200 OK\r\nContent-Length: \(head.count)\r\nConnection: close\r\n\r\n"
+            let answer = Array(lines.utf8) + head
+            _ = send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
+            close(connection)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// One node: the built `watchword serve`, as a supervisor would run it.
+import Glibc
+import TestKit
+
+/// A running node.
+final class NodeProcess: Sendable {
+    /// Speaks to its public listener.
+    let client: HTTPClient
+    /// Speaks to its management listener.
+    let management: HTTPClient
+    /// The process.
+    let process: ChildProcess
+    /// The file that it logs to.
+    let logFile: String
+
+    private init(
+        client: HTTPClient,
+        management: HTTPClient,
+        process: ChildProcess,
+        logFile: String
+    ) {
+        self.client = client
+        self.management = management
+        self.process = process
+        self.logFile = logFile
+    }
+
+    deinit { process.signal(SIGKILL) }
+
+    /// The built executable, beside the bundle of tests.
+    static var binary: String {
+        get throws {
+            guard let real = realpath("/proc/self/exe", nil) else { throw ClusterError("no /proc") }
+            defer { free(real) }
+            // The runner is the bundle itself, or a tool that was given the bundle's path.
+            for candidate in [String(cString: real)] + CommandLine.arguments
+            where candidate.hasPrefix("/") {
+                let folder = candidate.split(separator: "/").dropLast().joined(separator: "/")
+                if access("/\(folder)/watchword", X_OK) == 0 { return "/\(folder)/watchword" }
+            }
+            throw ClusterError("the built watchword was not found")
+        }
+    }
+
+    /// Starts a node and waits until it is ready.
+    ///
+    /// A port that was free a moment ago may be taken by another process; then others are tried.
+    static func start(
+        _ variables: [String: String],
+        log: String,
+        secrets: KnownSecrets?
+    ) async throws -> NodeProcess {
+        for _ in 0..<5 {
+            let ports = try FreePorts.take(2)
+            var all = variables
+            all["WATCHWORD_HTTP_PORT"] = "\(ports[0])"
+            all["WATCHWORD_MANAGEMENT_PORT"] = "\(ports[1])"
+            let words =
+                try ["env", "-i"] + all.map { "\($0.key)=\($0.value)" } + [binary, "serve"]
+            let node = NodeProcess(
+                client: HTTPClient(port: ports[0], secrets: secrets),
+                management: HTTPClient(port: ports[1], secrets: nil),
+                process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
+                logFile: log
+            )
+            if try await node.becomesReady() { return node }
+            guard PrivateFolder.read(log).contains("cannot be listened on") else {
+                throw ClusterError("a node ended: \(PrivateFolder.read(log).suffix(2000))")
+            }
+        }
+        throw ClusterError("no free ports in five attempts")
+    }
+
+    private func becomesReady() async throws -> Bool {
+        var isReady = false
+        try await eventually("a node is ready", patience: .seconds(120)) {
+            guard process.isRunning else { return true }
+            do {
+                isReady = try await management.send("GET", "/readyz").status == 200
+            } catch is ClusterError {
+                isReady = false
+            }
+            return isReady
+        }
+        return isReady
+    }
+
+    /// Asks it to end and waits until it has; its exit status as `waitpid` tells it.
+    func end() async throws -> Int32 {
+        process.signal(SIGTERM)
+        let process = process
+        return try await Blocking.run { process.wait() }
+    }
+}
