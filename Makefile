@@ -4,7 +4,7 @@ PACKAGES := postgresql redis-server nginx libpq-dev libhiredis-dev libsodium-dev
 NODES ?= 1
 DEV_FLAGS ?=
 
-.PHONY: menu packages build run cluster test check format regenerate bench
+.PHONY: menu packages build run cluster test check format regenerate bench manifests containers
 
 menu:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -35,6 +35,14 @@ format:
 ## make regenerate  rewrite the generated files; their diff is the review
 regenerate: packages
 	WATCHWORD_REGENERATE=1 swift test --filter GeneratedFileTests
+
+## make manifests   check the Dockerfile, docker-compose.yml and k8s/
+manifests:
+	scripts/check-manifests
+
+## make containers  build the image and run docker-compose.yml once, with podman, offline (root)
+containers:
+	scripts/try-containers
 
 ## make bench       side-by-side benchmarks, as ratios
 bench: packages

@@ -1,5 +1,5 @@
-// Blocking sockets to this machine, for the few questions asked at the start: is Redis there, is a
-// node ready, is a port free. Never called on the cooperative pool.
+// Blocking sockets, for the few questions asked at the start and by `watchword health`: is Redis
+// there, is a node ready, is a port free. Never called on the cooperative pool.
 import Glibc
 import Primitives
 
@@ -11,6 +11,8 @@ enum LocalSocket {
         case file(String)
         /// A port of 127.0.0.1.
         case port(Int)
+        /// A port of a host, by name or address.
+        case host(String, Int)
     }
 
     private static let longestAnswer = 65_536
@@ -49,11 +51,43 @@ enum LocalSocket {
     }
 
     private static func connect(_ address: Address, _ patience: Duration) -> Int32? {
-        let family =
-            switch address {
-            case .file: AF_UNIX
-            case .port: AF_INET
+        switch address {
+        case .file(let path):
+            connect(AF_UNIX, patience) { descriptor in
+                withAddress(path: path) { Glibc.connect(descriptor, $0, $1) }
             }
+        case .port(let port):
+            connect(AF_INET, patience) { descriptor in
+                withAddress(port: port) { Glibc.connect(descriptor, $0, $1) }
+            }
+        case .host(let host, let port): connect(host, port, patience)
+        }
+    }
+
+    /// The first of the host's addresses that answers.
+    private static func connect(_ host: String, _ port: Int, _ patience: Duration) -> Int32? {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_NUMERICSERV
+        var found: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(port), &hints, &found) == 0 else { return nil }
+        defer { freeaddrinfo(found) }
+        var next = found
+        while let candidate = next?.pointee {
+            let descriptor = connect(candidate.ai_family, patience) {
+                Glibc.connect($0, candidate.ai_addr, candidate.ai_addrlen)
+            }
+            if let descriptor { return descriptor }
+            next = candidate.ai_next
+        }
+        return nil
+    }
+
+    private static func connect(
+        _ family: Int32,
+        _ patience: Duration,
+        _ reach: (Int32) -> Int32
+    ) -> Int32? {
         let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         let micros = patience.wholeMicroseconds
@@ -61,12 +95,7 @@ enum LocalSocket {
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-        let connected =
-            switch address {
-            case .file(let path): withAddress(path: path) { Glibc.connect(descriptor, $0, $1) }
-            case .port(let port): withAddress(port: port) { Glibc.connect(descriptor, $0, $1) }
-            }
-        guard connected == 0 else {
+        guard reach(descriptor) == 0 else {
             close(descriptor)
             return nil
         }
