@@ -24,7 +24,7 @@ struct HealthCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (host, port) = try target()
-        let answer = try await OwnThread.run("health") {
+        let answer = await OwnThread.run("health") {
             LocalSocket.exchange(
                 "GET /readyz HTTP/1.1\r\nHost: \(host):\(port)\r\nConnection: close\r\n\r\n",
                 with: .host(host, port),
