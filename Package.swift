@@ -142,6 +142,15 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "Bench",
+            dependencies: [
+                "CSodium", "Primitives", "Postgres", "Redis", "Sessions", logging, nioCore,
+                nioPosix, nioHTTP1,
+            ],
+            path: "bench/Driver",
+            swiftSettings: strict
+        ),
         .target(
             name: "TestKit",
             dependencies: ["Primitives", "Postgres", logging, nioPosix],

@@ -1,0 +1,50 @@
+"""Sign-ins over HTTP against the hash alone: how much of the machine's hashing a node sells on."""
+
+import json
+import os
+
+from figures import ratio, rounds
+from harness import CORES, PASSWORD, Lab, Node, Postgres, Redis, driver, processor_seconds, wrk
+
+ACCOUNTS = 64
+CLIENTS = 16
+
+
+def bodies(lab, names):
+    """A file of request bodies, one a line."""
+    path = lab.path("bodies")
+    with open(path, "w") as file:
+        for name in names:
+            file.write(json.dumps({"login": name, "password": PASSWORD}) + "\n")
+    return path
+
+
+def measure(options):
+    threads = len(CORES)
+    with Lab() as lab:
+        node = Node(lab, Postgres(lab), Redis(lab), passwords_threads=threads)
+        file = bodies(lab, node.register(ACCOUNTS))
+        seconds = max(4, options.seconds)
+
+        def over_http():
+            used = processor_seconds(node.process.pid)
+            figures = wrk(
+                node.port, "/v1/auth/login", CLIENTS, seconds,
+                script="sign_in.lua", argument=file,
+            )
+            used = processor_seconds(node.process.pid) - used
+            return figures | {"cpu_ms": used * 1000 / figures["count"]}
+
+        over_http()
+        results = rounds(options.rounds, {
+            "http": over_http,
+            "hash": lambda: driver("hash", threads=threads, milliseconds=seconds * 1000),
+        })
+    middle = len(results) // 2
+    inside = sorted(each["http"]["cpu_ms"] for each in results)[middle]
+    outside = sorted(each["hash"]["cpu_us"] for each in results)[middle] / 1000
+    return [
+        ratio("sign-in", f"sign-ins over HTTP / hashes of libsodium, {threads} threads", results,
+              "http", "hash", floor=0.85, goal=0.93,
+              note=f"{inside:.1f} ms of processor each, a bare hash {outside:.1f} ms"),
+    ]
