@@ -30,7 +30,7 @@ import Testing
 
         func answer(_ text: String) async throws -> String {
             let descriptor = descriptor
-            return try await OwnThread.run("listener") {
+            return await OwnThread.run("listener") {
                 let connection = accept(descriptor, nil, nil)
                 defer { close(connection) }
                 var bytes = [UInt8](repeating: 0, count: 4096)
