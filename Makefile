@@ -1,13 +1,16 @@
 # `make` alone prints the menu.
-PACKAGES := postgresql redis-server nginx libpq-dev libhiredis-dev libsodium-dev libjansson-dev \
-	libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl python3
+PACKAGES := postgresql redis-server nginx curl libpq-dev libhiredis-dev libsodium-dev \
+	libjansson-dev libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl python3 \
+	python3-venv
+SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=
 
-.PHONY: menu packages build run cluster test check format regenerate bench manifests containers
+.PHONY: menu packages venv build run cluster test check lint format regenerate bench \
+	manifests containers
 
 menu:
-	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 ## make run         install what is missing, build, start Watchword on http://127.0.0.1:8080
 run: build
@@ -22,19 +25,21 @@ test: packages
 	swift build --build-tests
 	swift test --skip-build --parallel
 
-## make check       format, build, tests, generated files: what a change must pass
-check: packages
-	swift format lint --strict --recursive --parallel Sources Tests Package.swift
-	swift build --build-tests
-	swift test --skip-build --parallel
+## make check       what a change must pass: formatter, tests, generated files
+check: lint venv test
+
+## make lint        only the formatter
+lint:
+	swift format lint --strict --recursive --parallel $(SWIFT_FILES)
 
 ## make format      rewrite the sources in the house's form
 format:
-	swift format format --in-place --recursive --parallel Sources Tests Package.swift
+	swift format format --in-place --recursive --parallel $(SWIFT_FILES)
 
 ## make regenerate  rewrite the generated files; their diff is the review
 regenerate: packages
-	WATCHWORD_REGENERATE=1 swift test --filter GeneratedFileTests
+	swift build --build-tests
+	WATCHWORD_REGENERATE=1 swift test --skip-build --filter GeneratedFileTests
 
 ## make manifests   check the Dockerfile, docker-compose.yml and k8s/
 manifests:
@@ -53,3 +58,7 @@ build: packages
 
 packages:
 	@scripts/packages $(PACKAGES)
+
+# A Python with the validator of docs/openapi.json, which one test asks when it is there.
+venv: packages
+	@scripts/venv openapi-spec-validator==0.7.1

@@ -208,7 +208,9 @@ let package = Package(
         ),
         .testTarget(
             name: "GeneratedFileTests",
-            dependencies: ["Watchword", "Web", "TestKit", "Primitives", crypto],
+            dependencies: [
+                "Watchword", "Web", "Postgres", "TestKit", "Primitives", crypto,
+            ],
             swiftSettings: strict
         ),
     ]

@@ -3,11 +3,6 @@
 // limit (row 37). A success gives back its own attempt and nothing else: an owner who signs in does
 // not wipe out the count of whoever is guessing (rows 36, 39).
 //
-// Fixed windows that begin with the first attempt, not GCRA or a sliding log: the promise is
-// "at most 10 guesses per window", and giving back one attempt is exact (GCRA can only guess which
-// slot it returns). The cost is at most twice the limit around a window's end, which does not
-// change what 20 guesses in half an hour are worth.
-//
 // Without Redis each node counts for itself: N nodes then allow N times the limit, never more.
 package import Logging
 package import Primitives
@@ -15,6 +10,11 @@ package import Redis
 internal import Synchronization
 
 /// The limits of sign-in, registration and every other place that checks a secret.
+///
+/// Fixed windows that begin with the first attempt, not GCRA or a sliding log: the promise is
+/// "at most 10 guesses per window", and giving back one attempt is exact (GCRA can only guess
+/// which slot it returns). The cost is at most twice the limit around a window's end, which does
+/// not change what 20 guesses in half an hour are worth.
 package final class Throttle: Sendable {
     /// How many subjects a node remembers while Redis is away; about 200 bytes each.
     package static let entriesLimit = 100_000

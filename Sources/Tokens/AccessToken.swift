@@ -1,13 +1,8 @@
 // Access tokens: JWTs of RFC 9068, signed with ES256. The JSON is written by hand in a fixed
 // order, which is faster than an encoder and leaves exactly one spelling for a set of claims.
 import Crypto
-package import Primitives
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+package import Primitives
 
 /// What an access token says.
 package struct AccessClaims: Hashable, Sendable {

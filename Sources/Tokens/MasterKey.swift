@@ -2,13 +2,8 @@
 // dump of PostgreSQL and Redis holds nothing usable (W7). Several versions may be given while
 // `watchword keys rewrap` moves the ring from one to the next; the highest seals.
 import Crypto
-package import Primitives
-
-#if canImport(FoundationEssentials)
 import FoundationEssentials
-#else
-import Foundation
-#endif
+package import Primitives
 
 /// Why a master key is refused.
 ///

@@ -6,6 +6,7 @@ package import NIOCore
 
 /// Sets connections up.
 package struct LoopChannel: ServerChildChannel {
+    /// What a connection is set up with.
     package typealias Value = HTTP1Channel.Value
 
     let inner: HTTP1Channel

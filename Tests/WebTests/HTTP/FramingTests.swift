@@ -71,7 +71,7 @@ import Testing
     ]
 
     @Test(arguments: refused)
-    func `ambiguous bytes are refused and the connection ends`(
+    func `ambiguous bytes are refused and the connection ends (W10)`(
         sample: (name: String, bytes: String)
     ) async throws {
         try await withServer(routes: SampleAPI.routes) { server in

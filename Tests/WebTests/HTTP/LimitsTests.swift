@@ -1,4 +1,4 @@
-// The limits of a connection: sizes, times, and how it ends.
+// The limits of a connection: sizes, times, and how it ends (W8).
 import HTTPTypes
 import NIOCore
 import Primitives
@@ -166,7 +166,7 @@ import Web
         }
     }
 
-    @Test func `a thousand stalled connections do not keep others waiting`() async throws {
+    @Test func `a thousand stalled connections do not keep others waiting (W8)`() async throws {
         try await withServer(routes: SampleAPI.routes) { server in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let (ready, announce) = AsyncStream.makeStream(of: Void.self)
