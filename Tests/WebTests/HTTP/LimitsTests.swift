@@ -68,7 +68,7 @@ import Web
                 } catch is ChannelError {}
                 return try await client.readToEnd()
             }
-            // A byte that arrives after the end resets the connection, and the answer may go with it.
+            // A byte after the end resets the connection, and the answer may go with it.
             if !text.isEmpty { #expect(try RawAnswer.only(text).status == 408) }
         }
     }
@@ -104,8 +104,9 @@ import Web
     }
 
     @Test func `an answer that never comes ends the connection`() async throws {
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
         let route = Route("hang", .only([.get]), PathPattern("/hang")) { _, _ in
-            try await Task.sleep(for: .seconds(300))
+            for await _ in gate { break }
             return Reply(204)
         }
         try await withServer(
@@ -113,11 +114,9 @@ import Web
             limits: HTTPLimits().with(\.requestTime, .milliseconds(100))
                 .with(\.writeTime, .milliseconds(100))
         ) { server in
-            let start = ContinuousClock.now
             let text = try await server.exchange("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(text.isEmpty)
-            let spent = ContinuousClock.now - start
-            #expect(spent < .seconds(120))
+            open.finish()
         }
     }
 
