@@ -157,6 +157,46 @@ let package = Package(
             path: "Tests/TestKit",
             swiftSettings: strict
         ),
+        .target(
+            name: "ClusterKit",
+            dependencies: [
+                "Watchword", "TestKit", "Primitives", "Postgres", "Redis", "Access", "Accounts",
+                "Sessions", "Tokens", "Revocation", "Web", logging, nioCore, nioPosix,
+            ],
+            path: "Tests/ClusterKit",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "RevocationTests",
+            dependencies: [
+                "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation", "Sessions",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TokensTests",
+            dependencies: [
+                "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation", "Tokens",
+                "Sessions", crypto, logging,
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AccountsTests",
+            dependencies: [
+                "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
+                "Sessions", "Tokens", "Web", logging,
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SessionsTests",
+            dependencies: [
+                "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
+                "Revocation", "Sessions", "Tokens", "Web", logging,
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "RedisTests",
             dependencies: [

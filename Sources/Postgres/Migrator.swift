@@ -159,4 +159,9 @@ package struct Migrator: Sendable {
         String.self,
         String.self
     )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] {
+        [tryLock.info, unlock.info, tableExists.info, applied.info, record.info]
+    }
 }

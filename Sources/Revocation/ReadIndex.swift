@@ -146,8 +146,11 @@ package final class ReadIndex: Sendable {
             while let wanted = scope {
                 let reading = try await read(wanted)
                 let effects = step(.completed(batch, reading))
-                try await restore(effects)
                 scope = perform(effects)
+                for case .restore(_, let reading) in effects {
+                    try await restore(reading)
+                    perform(step(.restored(batch)))
+                }
             }
         } catch is CancellationError {
             perform(step(.abandoned(batch)))
@@ -226,36 +229,29 @@ package final class ReadIndex: Sendable {
 
     /// Writes back what this node knows to be revoked and the new primary does not (H7).
     ///
-    /// A failure refuses the checks that waited for it.
-    private func restore(_ effects: [ReadIndexCore.Effect]) async throws {
-        for case .restore(let reading) in effects {
-            let present = Set(reading.entries)
-            let missing = look { $0.entries }
-                .filter { !present.contains($0) && $0.expiresAt > reading.databaseTime }
-            logger.warning(
-                "the database has another history than before; its revocations were read anew",
-                metadata: ["missing": "\(missing.count)"]
+    /// A failure refuses the checks that wait for it, and the next check tries again.
+    private func restore(_ reading: Reading) async throws {
+        let present = Set(reading.entries)
+        let missing = look { $0.entries }
+            .filter { !present.contains($0) && $0.expiresAt > reading.databaseTime }
+        logger.warning(
+            "the database has another history than before; its revocations were read anew",
+            metadata: ["missing": "\(missing.count)"]
+        )
+        for start in stride(from: 0, to: missing.count, by: 1000) {
+            let chunk = missing[start..<min(start + 1000, missing.count)]
+            _ = try await database.execute(
+                RevocationLog.restore(
+                    chunk.map { Int64($0.subject.kind.rawValue) },
+                    chunk.map {
+                        ID<Named.Entry>(high: $0.subject.high, low: $0.subject.low)
+                    },
+                    chunk.map(\.version),
+                    chunk.map(\.expiresAt.microseconds)
+                ),
+                deadline: .after(readLimit)
             )
-            restored.increment(by: missing.count)
-            for start in stride(from: 0, to: missing.count, by: 1000) {
-                let chunk = missing[start..<min(start + 1000, missing.count)]
-                do {
-                    _ = try await database.execute(
-                        RevocationLog.restore(
-                            chunk.map { Int64($0.subject.kind.rawValue) },
-                            chunk.map {
-                                ID<Named.Entry>(high: $0.subject.high, low: $0.subject.low)
-                            },
-                            chunk.map(\.version),
-                            chunk.map(\.expiresAt.microseconds)
-                        ),
-                        deadline: .after(readLimit)
-                    )
-                } catch {
-                    for case .answer(let waiters) in effects { resume(waiters, .refused) }
-                    throw error
-                }
-            }
+            restored.increment(by: chunk.count)
         }
     }
 }

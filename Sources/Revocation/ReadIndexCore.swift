@@ -71,6 +71,8 @@ package struct ReadIndexCore: Sendable {
         case closing(Batch)
         /// The statement answered.
         case completed(Batch, Reading)
+        /// What `restore` asked for has been written.
+        case restored(Batch)
         /// It did not.
         case failed(Batch)
         /// The leader of the batch went away; the others are owed a read still.
@@ -87,8 +89,8 @@ package struct ReadIndexCore: Sendable {
         /// cursor has moved already, and another batch may start from it at once.
         case apply(Reading)
         /// The database has another history than before: write back what the set holds and
-        /// this reading lacks (H7), before these checks are answered.
-        case restore(Reading)
+        /// this reading lacks (H7), then say `restored`; the batch is answered after that.
+        case restore(Batch, Reading)
         /// These checks may look into the set now.
         case answer([Waiter])
         /// These checks cannot be answered.
@@ -105,6 +107,10 @@ package struct ReadIndexCore: Sendable {
     private var flying: [Batch: (waiters: [Waiter], scope: Scope)] = [:]
     private var nextBatch: Batch = 0
     private var position: (low: UInt64, timeline: DatabaseTimeline)?
+    /// Batches whose reading is being written back.
+    private var restoring: Set<Batch> = []
+    /// A restore has failed; the next reading is of everything and tries again.
+    private var owesRestore = false
     private var waiting = 0
 
     /// A machine that has read nothing yet.
@@ -119,6 +125,7 @@ package struct ReadIndexCore: Sendable {
         case .arrived(let waiter): arrive(waiter)
         case .closing(let batch): close(batch)
         case .completed(let batch, let reading): complete(batch, reading)
+        case .restored(let batch): finishRestore(batch)
         case .failed(let batch): fail(batch)
         case .abandoned(let batch): abandon(batch)
         }
@@ -161,15 +168,32 @@ package struct ReadIndexCore: Sendable {
             flying[batch] = (waiters, .everything)
             return [.read(batch, .everything)]
         }
-        flying[batch] = nil
-        var effects: [Effect] = [.apply(reading)]
-        if let position, position.timeline != reading.timeline {
-            effects.append(.restore(reading))
-        }
+        let changed = position.map { $0.timeline != reading.timeline } ?? false
+        let isFull = scope == .everything
         advance(to: reading)
+        if isFull, changed || owesRestore {
+            owesRestore = false
+            restoring.insert(batch)
+            return [.apply(reading), .restore(batch, reading)]
+        }
+        flying[batch] = nil
         waiting -= waiters.count
-        effects.append(.answer(waiters))
-        return effects + promote()
+        return [.apply(reading), .answer(waiters)] + promote()
+    }
+
+    private mutating func finishRestore(_ batch: Batch) -> [Effect] {
+        guard restoring.remove(batch) != nil, let (waiters, _) = flying.removeValue(forKey: batch)
+        else { return [] }
+        waiting -= waiters.count
+        return [.answer(waiters)] + promote()
+    }
+
+    /// Forgets the cursor where `batch` was writing back, so that the next batch reads everything
+    /// and does it again.
+    private mutating func giveUpRestore(_ batch: Batch) {
+        guard restoring.remove(batch) != nil else { return }
+        owesRestore = true
+        position = nil
     }
 
     /// Of two reads of one history the later snapshot has the greater xmin, and everything below
@@ -182,6 +206,7 @@ package struct ReadIndexCore: Sendable {
     }
 
     private mutating func fail(_ batch: Batch) -> [Effect] {
+        giveUpRestore(batch)
         guard let (waiters, _) = flying.removeValue(forKey: batch) else { return abandon(batch) }
         waiting -= waiters.count
         return [.refuse(waiters)] + promote()
@@ -192,6 +217,7 @@ package struct ReadIndexCore: Sendable {
     /// Those behind him join the open batch, which is later than the one they were in, and so
     /// covers them too.
     private mutating func abandon(_ batch: Batch) -> [Effect] {
+        giveUpRestore(batch)
         let waiters: [Waiter]
         if let led = open, led.batch == batch {
             waiters = led.waiters

@@ -32,14 +32,42 @@ package enum RevocationLog {
         """
     }
 
-    /// Writes back entries that a new primary lacks (H7).
+    /// Writes back entries that a new primary lacks, and what they stood for: a session that was
+    /// ended, a generation that was left behind, a key that was retired (H7).
+    ///
+    /// Without the latter a refresh would mint anew as soon as the entry has expired.
     package static let restore = Statement(
         "revocation.restore",
         """
+        WITH e AS MATERIALIZED (
+            SELECT u.kind, u.subject, u.ver, to_timestamp(u.expires_us / 1000000.0) AS expires_at
+              FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
+                   AS u (kind, subject, ver, expires_us)
+        ), rotated AS (
+            UPDATE account_signatures g
+               SET generation = e.ver, rotated_at = clock_timestamp()
+              FROM e
+             WHERE e.kind = \(RevocationKind.signature.rawValue)
+               AND g.account_id = e.subject
+               AND g.generation < e.ver
+        ), ended AS (
+            UPDATE sessions s
+               SET revoked_at = clock_timestamp(), end_reason = 'restored'
+              FROM e
+             WHERE e.kind = \(RevocationKind.session.rawValue)
+               AND s.id = e.subject
+               AND s.revoked_at IS NULL
+        ), retired AS (
+            UPDATE keys k
+               SET retired_at = clock_timestamp()
+              FROM e
+             WHERE e.kind = \(RevocationKind.signingKey.rawValue)
+               AND k.id = e.subject
+               AND k.retired_at IS NULL
+        )
         INSERT INTO revocation_log (kind, subject, ver, expires_at)
-        SELECT e.kind, uuid_send(e.subject), e.ver, to_timestamp(e.expires_us / 1000000.0)
-          FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
-               AS e (kind, subject, ver, expires_us)
+        SELECT e.kind, uuid_send(e.subject), e.ver, e.expires_at
+          FROM e
         """,
         kind: .solo,
         binds: [Int64].self,

@@ -74,6 +74,27 @@ package final class PostgresServer: Sendable {
         shutdown()
     }
 
+    /// Ends the server as a power cut would; its files and its watchdog stay.
+    package func crash() async throws { try await control("stop") }
+
+    /// Starts the server again after `crash`, with the same settings; it recovers from its log.
+    package func restart() async throws { try await control("restart") }
+
+    private func control(_ verb: String) async throws {
+        let script = """
+            for d in /usr/lib/postgresql/15/bin /usr/lib/postgresql/*/bin; do
+                if [ -x "$d/pg_ctl" ]; then PATH="$d:$PATH"; break; fi
+            done
+            cd / && exec pg_ctl "$1" -D "$2/data" -m immediate -w -t 60 -l "$2/log"
+            """
+        let user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        let words = (getuid() == 0 ? user : []) + ["sh", "-c", script, "sh", verb, folder]
+        let status = try await Blocking.run {
+            try ChildProcess.launch(words, log: "/dev/null").wait()
+        }
+        guard status == 0 else { throw TestServerError("pg_ctl \(verb) failed") }
+    }
+
     private func shutdown() {
         // Any byte ends the watchdog's wait as the end of the pipe does.
         var byte: UInt8 = 10

@@ -1,0 +1,193 @@
+// Nodes as the composition root builds them, several on one database and one Redis, without their
+// HTTP listeners: what the tests call are the use cases. Nothing here replaces a part of a node;
+// only the wall clock can be moved.
+package import Accounts
+import Logging
+import NIOCore
+import NIOPosix
+package import Postgres
+package import Primitives
+package import Revocation
+import Synchronization
+package import TestKit
+package import Tokens
+package import Web
+
+@testable import Watchword
+
+/// A wall clock that a test can move.
+package final class TestClock: Sendable {
+    private let offset = Atomic<Int64>(0)
+
+    /// A clock that shows the machine's time.
+    package init() {}
+
+    /// Moves it; the system's time goes on underneath.
+    package func advance(by duration: Duration) {
+        offset.wrappingAdd(duration.wholeMicroseconds, ordering: .relaxed)
+    }
+
+    /// The clock as nodes take it.
+    package var wall: WallClock {
+        WallClock { [self] in
+            WallClock.system.now() + .microseconds(offset.load(ordering: .relaxed))
+        }
+    }
+}
+
+/// One node of a cluster.
+package struct TestNode: Sendable {
+    let node: Node
+    /// Its use cases.
+    package var web: WebServices { node.web }
+    /// Its pool.
+    package var pool: PostgresPool { node.pool }
+    /// Its read-index.
+    package var readIndex: ReadIndex { node.readIndex }
+    /// Its keys.
+    package var keys: KeyKeeper { node.keys }
+    /// Its token lifetime.
+    package var horizon: TokenHorizon { node.horizon }
+    /// Its hashing threads.
+    package var hashing: PasswordHashing { node.hashing }
+    /// Its numbers.
+    package var metrics: MetricsRegistry { node.metrics }
+    /// Makes and drops partitions.
+    package var partitions: PartitionKeeper { node.partitions }
+
+    /// The value of a metric without labels.
+    package func value(_ name: String) -> Int {
+        for line in metrics.exposition().split(separator: "\n") where line.hasPrefix("\(name) ") {
+            return Int(line.dropFirst(name.count + 1)) ?? -1
+        }
+        return -1
+    }
+}
+
+/// Several nodes on one migrated database.
+package struct Cluster: Sendable {
+    /// The nodes.
+    package let nodes: [TestNode]
+    /// Their database.
+    package let database: TestDatabase
+    /// A pool of the test's own, as the superuser.
+    package let sql: PostgresPool
+    /// The clock of all nodes.
+    package let clock: TestClock
+    /// The Redis of all nodes.
+    package let redis: RedisServer
+
+    /// Builds nodes, lends them to `body`, closes them.
+    ///
+    /// - Parameters:
+    ///   - count: how many nodes.
+    ///   - server: the server for their database; the shared one where none is given.
+    ///   - set: settings by their dotted names.
+    ///   - only: settings of single nodes, by their index.
+    package static func run<R>(
+        _ count: Int = 1,
+        on server: PostgresServer? = nil,
+        set: [String: String] = [:],
+        only: [Int: [String: String]] = [:],
+        _ body: (Cluster) async throws -> R
+    ) async throws -> R {
+        let owner: PostgresServer
+        if let server { owner = server } else { owner = try await .shared() }
+        let database = try await owner.database()
+        let redis = try await RedisServer.start()
+        let clock = TestClock()
+        let master = MasterKey.generate(entropy: .system)
+        let nodes = try (0..<count).map { index in
+            let settings = try makeSettings(
+                base(database, redis, master)
+                    .merging(set) { $1 }.merging(only[index] ?? [:]) { $1 }
+            )
+            return TestNode(node: try Node.make(settings, clock: clock.wall, log: quiet))
+        }
+        let sql = makePool(database.connection, nodes[0].node)
+        let cluster = Cluster(
+            nodes: nodes,
+            database: database,
+            sql: sql,
+            clock: clock,
+            redis: redis
+        )
+        do {
+            try await nodes[0].pool.start()
+            _ = try await nodes[0].node.migrator.migrate()
+            for node in nodes { try await node.node.open() }
+            let result = try await body(cluster)
+            await cluster.close()
+            return result
+        } catch {
+            await cluster.close()
+            throw error
+        }
+    }
+
+    /// One more pool, with the loop of the first node.
+    package func makePool(applicationName: String) -> PostgresPool {
+        Self.makePool(database.connection + " application_name=\(applicationName)", nodes[0].node)
+    }
+
+    private func close() async {
+        await sql.close()
+        for node in nodes { await node.node.close() }
+        for node in nodes {
+            do {
+                try await node.node.group.shutdownGracefully()
+            } catch {
+                preconditionFailure("an event loop did not end: \(error)")
+            }
+        }
+    }
+
+    private static func makePool(_ connection: String, _ node: Node) -> PostgresPool {
+        var configuration = PostgresConfiguration(connection)
+        configuration.statementDeadline = .seconds(60)
+        configuration.waitLimit = .seconds(60)
+        configuration.lockTimeout = .seconds(60)
+        return PostgresPool(
+            configuration: configuration,
+            eventLoopGroup: node.group,
+            threadPool: node.threads,
+            logger: quiet("tests"),
+            metrics: MetricsRegistry()
+        )
+    }
+
+    private static func base(
+        _ database: TestDatabase,
+        _ redis: RedisServer,
+        _ master: String
+    ) -> [String: String] {
+        [
+            "mode": "development",
+            "public.url": "http://127.0.0.1:8000",
+            // The host in the query counts; a folder is no host name for a URL.
+            "database.url": "postgresql://postgres@localhost/\(database.name)"
+                + "?host=\(database.server.folder)",
+            "redis.url": "unix://\(redis.socket)",
+            "keys.master": master,
+            "http.event_loops": "1",
+            "passwords.memory": "8MiB",
+            "passwords.passes": "1",
+            "passwords.threads": "1",
+            "verify.read_limit": "10s",
+        ]
+    }
+
+    private static func makeSettings(_ values: [String: String]) throws -> Settings {
+        let source = SettingsSource { name in
+            values[name].map { RawSetting($0, from: .flag) }
+        }
+        let settings = Settings(from: source)
+        guard source.complaints.isEmpty else { throw TestServerError("\(source.complaints)") }
+        return settings
+    }
+
+    /// Says nothing.
+    static func quiet(_ label: String) -> Logger {
+        Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
+    }
+}

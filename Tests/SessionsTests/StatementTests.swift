@@ -1,0 +1,118 @@
+// Every statement of every store against the schema: it prepares with the parameter types it is
+// sent with, and the ones that run for each request read no table from end to end.
+import Access
+import Accounts
+import ClusterKit
+import Postgres
+import Primitives
+import Revocation
+import Sessions
+import Testing
+import Tokens
+
+@Suite struct StatementTests {
+    static let all: [StatementInfo] =
+        RevocationLog.statements + KeyStore.statements + TokenHorizon.statements
+        + AccountStore.statements + RoleKeeper.statements + SignInStore.statements
+        + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
+        + Migrator.statements
+
+    @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
+        try await Cluster.run { cluster in
+            for info in Self.all {
+                let types = info.bindTypes.map { "\($0.oid)::regtype" }
+                let list =
+                    try await types.isEmpty
+                    ? "" : cluster.text("concat_ws(', ', \(types.joined(separator: ", ")))")
+                do {
+                    try await cluster.run(
+                        "PREPARE probe\(list.isEmpty ? "" : "(\(list))") AS \(info.sql);"
+                            + " DEALLOCATE probe"
+                    )
+                } catch {
+                    Issue.record("\(info.name) does not prepare: \(error)")
+                }
+            }
+        }
+    }
+
+    @Test func `No two statements share a name`() {
+        let names = Self.all.map(\.name)
+        #expect(Set(names).count == names.count)
+        #expect(names.count >= 30)
+    }
+
+    /// Generated rows make a full read dear, so that the planner shows what it would do for real.
+    @Test(arguments: [
+        "sessions.rotate", "sessions.judge_refresh", "sessions.end", "sessions.end_all",
+        "sessions.open", "sessions.list", "sessions.login_history", "accounts.find_for_sign_in",
+        "accounts.find_view", "revocation.read_since",
+    ])
+    func `A statement of the hot path reads no large table from end to end`(
+        _ name: String
+    ) async throws {
+        let info = try #require(Self.all.first { $0.name == name })
+        try await Cluster.run { cluster in
+            try await cluster.run(Self.generated)
+            let types = try await cluster.text(
+                "concat_ws(', ', \(info.bindTypes.map { "\($0.oid)::regtype" }.joined(separator: ", ")))"
+            )
+            let arguments = info.bindTypes.map(Self.sample).joined(separator: ", ")
+            try await cluster.run(
+                """
+                CREATE TABLE plan (line text);
+                PREPARE probe(\(types)) AS \(info.sql);
+                SET plan_cache_mode = force_generic_plan;
+                DO $do$ DECLARE r text; BEGIN
+                    FOR r IN EXECUTE $e$EXPLAIN EXECUTE probe(\(arguments))$e$ LOOP
+                        INSERT INTO plan VALUES (r);
+                    END LOOP;
+                END $do$;
+                """
+            )
+            let plan = try await cluster.lines("SELECT line FROM plan")
+            #expect(plan.contains { $0.contains("Index") }, "\(name) uses no index: \(plan)")
+            let scans = plan.filter { line in
+                ["sessions", "accounts", "account_", "revocation_log", "login_history"]
+                    .contains { line.contains("Seq Scan on \($0)") }
+            }
+            #expect(scans.isEmpty, "\(name) reads a whole table: \(scans)")
+        }
+    }
+
+    /// Any value of a type, as SQL.
+    private static func sample(_ type: PostgresType) -> String {
+        switch type.oid {
+        case 16: "true"
+        case 17: "'\\x00'::bytea"
+        case 20, 21, 23, 701: "1"
+        case 1184: "now()"
+        case 2950: "'00000000-0000-7000-8000-000000000001'"
+        default: type.oid == 25 ? "'1'" : "NULL"
+        }
+    }
+
+    private static let generated = """
+        INSERT INTO accounts (id, email, email_canonical, username, username_canonical,
+                created_at, updated_at)
+        SELECT gen_random_uuid(), n || '@x.example', n || '@x.example', 'name' || n, 'name' || n,
+               now(), now()
+          FROM generate_series(1, 5000) n;
+        INSERT INTO account_signatures SELECT id, 1, now() FROM accounts;
+        INSERT INTO account_passwords SELECT id, 'phc', now() FROM accounts;
+        INSERT INTO sessions (id, account_id, signature_generation, nonce_digest, transport,
+                ip_address, user_agent, created_at, authenticated_at, last_used_at,
+                idle_expires_at, expires_at)
+        SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0')
+                || '7' || substr(md5(a.id::text), 1, 19))::uuid,
+               a.id, 1, sha256('n'), 'body', '::1', 'tests', now(), now(), now(),
+               now() + interval '1 day', now() + interval '2 days'
+          FROM accounts a;
+        INSERT INTO login_history SELECT id, account_id, now(), '::1', 'tests', 'signed-in', id
+          FROM sessions;
+        INSERT INTO revocation_log (kind, subject, expires_at)
+        SELECT 2, uuid_send(gen_random_uuid()), now() + interval '1 hour'
+          FROM generate_series(1, 5000);
+        ANALYZE;
+        """
+}
