@@ -22,6 +22,10 @@ package enum Base64URL {
 
     /// Appends the unpadded text of `bytes`, as ASCII.
     package static func append(_ bytes: some Collection<UInt8>, to out: inout [UInt8]) {
+        bytes.withBlock { appendBlock($0, to: &out) }
+    }
+
+    private static func appendBlock(_ bytes: UnsafeBufferPointer<UInt8>, to out: inout [UInt8]) {
         var pending: UInt32 = 0
         var bits: UInt32 = 0
         for byte in bytes {
@@ -38,6 +42,10 @@ package enum Base64URL {
     /// The bytes of `text`; nil for padding, white space, foreign characters, an impossible length
     /// or unused bits that are not zero.
     package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+        text.withBlock(decodeBlock)
+    }
+
+    private static func decodeBlock(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         guard text.count % 4 != 1 else { return nil }
         var out: [UInt8] = []
         out.reserveCapacity(text.count * 3 / 4)

@@ -19,11 +19,14 @@ package enum Hex {
 
     /// The lower-case text of `bytes`.
     package static func encode(_ bytes: some Sequence<UInt8>) -> String {
-        var out: [UInt8] = []
-        for byte in bytes {
-            out.append(digit(byte >> 4))
-            out.append(digit(byte & 15))
+        bytes.withBlock { bytes in
+            var out: [UInt8] = []
+            out.reserveCapacity(bytes.count * 2)
+            for byte in bytes {
+                out.append(digit(byte >> 4))
+                out.append(digit(byte & 15))
+            }
+            return String(decoding: out, as: UTF8.self)
         }
-        return String(decoding: out, as: UTF8.self)
     }
 }

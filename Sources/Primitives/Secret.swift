@@ -24,8 +24,12 @@ package func constantTimeEqual(
     _ left: some Collection<UInt8>,
     _ right: some Collection<UInt8>
 ) -> Bool {
-    guard left.count == right.count else { return false }
-    var difference: UInt8 = 0
-    for (one, other) in zip(left, right) { difference |= one ^ other }
-    return difference == 0
+    left.withBlock { left in
+        right.withBlock { right in
+            guard left.count == right.count else { return false }
+            var difference: UInt8 = 0
+            for index in 0..<left.count { difference |= left[index] ^ right[index] }
+            return difference == 0
+        }
+    }
 }
