@@ -59,7 +59,9 @@ def measure_rate(options):
         postgres, redis = Postgres(lab, other), Redis(lab, other)
         quiet = Node(lab, postgres, redis, server, http_event_loops=1)
         logging = Node(
-            lab, postgres, redis, server, "requests.log", http_event_loops=1, log_level="info"
+            lab, postgres, redis, server, "requests.log", http_event_loops=1, log_level="info",
+            # Tokens are good where their issuer is.
+            public_url=f"http://127.0.0.1:{quiet.port}",
         )
         _, plain = nginx(lab, server)
         until("nginx answers", lambda: answers(plain))
