@@ -1,0 +1,169 @@
+// Every operation of the public catalogue, tried with every wrong credential. What is derived from
+// the catalogue needs no new test when an operation is added.
+import HTTPTypes
+import Primitives
+import Testing
+
+@testable import Tokens
+@testable import Web
+
+@Suite struct AccessTableTests {
+    /// An operation as a request that passes nothing but, perhaps, its gate.
+    private func requests(_ info: OperationInfo, session: String) -> [(String, String)] {
+        let path = info.pattern.text.replacing("{id}", with: session)
+        switch info.methods {
+        case .any: return [("GET", path), ("POST", path)]
+        case .only(let methods): return methods.map { ($0.rawValue, path) }
+        }
+    }
+
+    /// The answer to a request with an empty body.
+    private func ask(
+        _ cluster: Cluster,
+        _ request: (String, String),
+        _ fields: [(String, String)]
+    ) async throws -> HTTPAnswer {
+        let hasBody = ["POST", "PUT", "PATCH"].contains(request.0)
+        return try await cluster.node.send(request.0, request.1, fields, json: hasBody ? "{}" : nil)
+    }
+
+    /// The wrong credentials with the code that each is refused with.
+    private func wrongCredentials(
+        _ cluster: Cluster,
+        _ tokens: Tokens
+    ) async throws -> [(token: String, code: String)] {
+        let forge = try await TokenForge(cluster)
+        let stranger = RingKeyMaker.stranger()
+        let claims = try forge.read(tokens.access)
+        let revoked = try await cluster.signIn(cluster.person())
+        let out = try await cluster.node.send("POST", "/v1/auth/logout-all", revoked.bearer)
+        #expect(out.status == 204)
+        return [
+            ("nonsense", "token-malformed"), (tokens.refresh, "token-malformed"),
+            (
+                try AccessTokenWriter.sign(claims, issuer: forge.issuer, with: stranger),
+                "token-invalid"
+            ),
+            (
+                try AccessTokenWriter.sign(
+                    claims,
+                    issuer: forge.issuer + "/",
+                    with: forge.key
+                ), "token-invalid"
+            ), (try forge.change(tokens.access) { $0.audience = "somebody" }, "token-invalid"),
+            // Longer than any token may live (revocation.md 1.9).
+            (
+                try forge.change(tokens.access) { $0.expiresAt = $0.expiresAt + .seconds(3600) },
+                "token-invalid"
+            ), (try forge.expired(tokens.access), "token-expired"),
+            (revoked.access, "token-revoked"),
+        ]
+    }
+
+    @Test
+    func `no operation opens to a wrong credential (S1-15, S3-5, S3-T8, S4-T5, S4-T11)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.person())
+        let wrong = try await wrongCredentials(cluster, tokens)
+        for info in PublicAPI.catalogue.operations {
+            for request in requests(info, session: tokens.session) {
+                let name = "\(info.name) \(request.0)"
+                let nobody = try await ask(cluster, request, [])
+                for (token, code) in wrong {
+                    let bearer = [("Authorization", "Bearer \(token)")]
+                    let cookie = [("Cookie", "__Host-ww_access=\(token)")]
+                    for fields in [bearer, cookie] {
+                        let answer = try await ask(cluster, request, fields)
+                        #expect(answer.status < 500, "\(name) \(answer.body)")
+                        switch info.gate {
+                        case .credential, .permission:
+                            #expect(answer.status == 401, "\(name) \(code)")
+                            #expect(answer.code == code, "\(name)")
+                        case .endedCredential:
+                            // A revoked one may end what has ended; as a cookie with its CSRF value.
+                            let status =
+                                code != "token-revoked" ? 401 : token == fields[0].1 ? 0 : nil
+                            if let status { #expect(answer.status == status, "\(name) \(code)") }
+                            #expect([204, 401, 403].contains(answer.status), "\(name)")
+                        case .refreshCredential: #expect(answer.status == 401, "\(name)")
+                        case .anyone where info.name == "gateway.verify":
+                            #expect(answer.status == 401, "\(name) \(code)")
+                        case .anyone, .listener:
+                            // It neither helps nor hurts.
+                            #expect(answer.status == nobody.status, "\(name)")
+                        }
+                        if answer.status == 401 { #expect(answer["WWW-Authenticate"] != nil) }
+                    }
+                }
+            }
+        }
+        try await cluster.expectEverywhere(200, tokens.bearer)
+    }
+
+    @Test
+    func `no operation that needs a credential opens without one (row 95, S3-16)`() async throws {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.person())
+        var tried = 0
+        for info in PublicAPI.catalogue.operations {
+            for request in requests(info, session: tokens.session) {
+                let answer = try await ask(cluster, request, [])
+                #expect(answer.status < 500)
+                switch info.gate {
+                case .credential, .endedCredential, .permission, .refreshCredential:
+                    #expect(answer.status == 401, "\(info.name)")
+                    #expect(answer.code == "token-missing", "\(info.name)")
+                    // RFC 6750 section 3: no error code when no credential was sent.
+                    #expect(answer["WWW-Authenticate"] == "Bearer realm=\"watchword\"")
+                    tried += 1
+                case .anyone, .listener: continue
+                }
+                #expect(try #require(answer.text("type")).hasSuffix("/problems/token-missing"))
+                #expect(answer["Content-Type"] == "application/problem+json; charset=utf-8")
+                #expect(answer["Cache-Control"] == "no-store")
+                #expect(answer["X-Content-Type-Options"] == "nosniff")
+                #expect(answer["X-Request-Id"].map { "urn:uuid:\($0)" } == answer.text("instance"))
+            }
+        }
+        #expect(tried >= 9)
+    }
+
+    @Test
+    func `a session of somebody else is not there, for any operation on it (S0-8, row 105)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let mine = try await cluster.signIn(cluster.person())
+        let other = try await cluster.signIn(cluster.person())
+        var tried = 0
+        for info in PublicAPI.catalogue.operations where info.pattern.text.contains("{id}") {
+            for request in requests(info, session: mine.session) {
+                #expect(try await ask(cluster, request, other.bearer).status == 404)
+                tried += 1
+            }
+        }
+        #expect(tried >= 1)
+        try await cluster.expectEverywhere(200, mine.bearer)
+    }
+}
+
+/// Keys that no ring holds.
+private enum RingKeyMaker {
+    static func stranger() -> RingKey {
+        let now = WallClock.system.now()
+        do {
+            return try RingKey(
+                id: KeyID(at: now, entropy: .system),
+                use: .accessToken,
+                createdAt: now,
+                activeFrom: now,
+                retiredAt: nil,
+                privateBytes: RingKey.newPrivateBytes(for: .accessToken, entropy: .system)
+            )
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+}

@@ -1,0 +1,157 @@
+// What must be found nowhere: not in logs at their most talkative, not in PostgreSQL, not in Redis
+// (W7; checklist rows 96, 112, 276, 277, 284, 300, 301, 306).
+import Primitives
+import TestKit
+import Testing
+
+@testable import Web
+
+@Suite struct SecretsTests {
+    /// Uses every secret there is, the wrong way and the right way.
+    private func useEverything(_ cluster: Cluster) async throws {
+        var person = try await cluster.person()
+        let tokens = try await cluster.signIn(person)
+        let browser = try await cluster.browse(person)
+        for wrong in ["wrong password marker 1", "x", "wrong-password-marker-2"] {
+            cluster.secrets.add(wrong, "wrong password")
+            _ = try await cluster.login(person.email, wrong)
+            // People type passwords into the wrong field (row 306).
+            _ = try await cluster.login(wrong, person.password)
+        }
+        let fresh = "a new password marker \(person.username)"
+        cluster.secrets.add(fresh, "password")
+        let changed = try Tokens(
+            await cluster.node.send(
+                "POST",
+                "/v1/me/password",
+                tokens.bearer,
+                json: """
+                    {"current_password":"\(person.password)","new_password":"\(fresh)"}
+                    """
+            )
+        )
+        person.password = fresh
+        let next = try Tokens(await cluster.refresh(changed.refresh))
+        _ = try await cluster.refresh(changed.refresh)
+        for credential in [next.bearer, tokens.bearer, browser.fields] {
+            for node in cluster.nodes {
+                _ = try await node.client.send("GET", "/verify", credential)
+                _ = try await node.client.send("POST", "/v1/auth/nowhere", credential)
+                // Where a client puts it where it does not belong.
+                let token = credential[0].1.split(separator: " ").last.map(String.init) ?? ""
+                _ = try await node.client.send("GET", "/v1/me?access_token=\(token)", credential)
+                _ = try await node.client.send("GET", "/\(token)", [("Referer", token)])
+                _ = try await node.client.send("GET", "/v1/me", [("X-Request-Id", token)])
+                _ = try await node.client.send("GET", "/v1/me", [("User-Agent", "curl")])
+            }
+        }
+        let other = try await cluster.browse(person)
+        _ = try await cluster.node.send("POST", "/v1/auth/refresh", other.fields)
+        _ = try await cluster.node.send("POST", "/v1/auth/logout", other.fields)
+        _ = try await cluster.node.send("POST", "/v1/auth/logout-all", next.bearer)
+    }
+
+    /// Everything that Redis holds, as text.
+    private func redisDump(_ cluster: Cluster) async throws -> String {
+        let script = """
+            local out = {}
+            for _, key in ipairs(redis.call('KEYS', '*')) do
+                out[#out + 1] = key
+                local kind = redis.call('TYPE', key).ok
+                if kind == 'string' then out[#out + 1] = redis.call('GET', key)
+                elseif kind == 'hash' then
+                    for _, v in ipairs(redis.call('HGETALL', key)) do out[#out + 1] = v end
+                elseif kind == 'zset' then
+                    for _, v in ipairs(redis.call('ZRANGE', key, 0, -1)) do out[#out + 1] = v end
+                else out[#out + 1] = 'UNREAD ' .. kind end
+            end
+            return out
+            """
+        return try await Shell.run(["redis-cli", "-s", cluster.redis.socket, "EVAL", script, "0"])
+    }
+
+    @Test
+    func `no log, no table and no Redis key holds a usable secret (W7, S0-T11, S3-T5, row 300)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        try await useEverything(cluster)
+        let secrets = cluster.secrets.all
+        #expect(secrets.count > 20)
+        let logs = cluster.nodes.map { PrivateFolder.read($0.logFile) }.joined()
+        let database = try await cluster.dump()
+        let redis = try await redisDump(cluster)
+        #expect(logs.contains("\"request\"") || logs.contains("request_id"))
+        #expect(database.contains("INSERT INTO public.sessions"))
+        #expect(!redis.isEmpty)
+        #expect(!redis.contains("UNREAD"))
+        let master = cluster.masterKey.split(separator: ":").last.map(String.init) ?? ""
+        for (place, text) in [("logs", logs), ("PostgreSQL", database), ("Redis", redis)] {
+            for (secret, what) in secrets {
+                #expect(!text.contains(secret), "a \(what) is in \(place)")
+            }
+            #expect(!text.contains(master), "the master key is in \(place)")
+            // Nor any part that would do: the signature of a token, the body of a refresh token.
+            for (secret, what) in secrets where what == "access_token" {
+                let signature = secret.split(separator: ".").last.map(String.init) ?? secret
+                #expect(!text.contains(signature), "a signature is in \(place)")
+            }
+        }
+    }
+
+    @Test
+    func `every log line is JSON, and what clients say cannot forge one (row 301)`() async throws {
+        let cluster = try await Cluster.shared()
+        let forgery = #"x\r\n{\"level\":\"error\",\"message\":\"forged-line\"}\u001b[31m\u202e"#
+        _ = try await cluster.login(forgery, "whatever it may be")
+        let person = try await cluster.person()
+        for agent in ["a\u{1B}[31mred", "a\u{202E}b forged-agent", "{\"message\":\"forged-line\"}"]
+        {
+            _ = try await cluster.login(
+                person.email,
+                person.password,
+                [("User-Agent", agent), ("X-Request-Id", agent), ("X-Forwarded-For", agent)]
+            )
+        }
+        _ = try await cluster.node.send("GET", "/forged-line%0d%0a{\"message\":\"forged-line\"}")
+        for node in cluster.nodes {
+            let text = PrivateFolder.read(node.logFile)
+            // The last line may still be on its way.
+            for line in text.split(separator: "\n").dropLast() {
+                let value = try JSONReader.read(Array(line.utf8))
+                #expect(value.at("message")?.string != "forged-line")
+                #expect(value.at("level") != nil, "\(line)")
+                for bad in ["\u{1B}", "\u{202E}", "\r"] { #expect(!line.contains(bad)) }
+            }
+        }
+        let history = try await cluster.node.send(
+            "GET",
+            "/v1/me/login-history",
+            cluster.signIn(person).bearer
+        )
+        #expect(history.status == 200)
+        #expect(!history.body.contains("\u{1B}"))
+    }
+
+    @Test
+    func `a session lives without a User-Agent and with a long one (S4-T13)`() async throws {
+        let cluster = try await Cluster.shared()
+        let person = try await cluster.person()
+        let long = String(repeating: "Mozilla ", count: 1250)
+        for fields in [[], [("User-Agent", "")], [("User-Agent", long)]] {
+            let answer = try await cluster.login(
+                person.email,
+                person.password,
+                fields + [("X-Forwarded-For", "203.0.113.77")]
+            )
+            let tokens = try Tokens(answer)
+            let list = try await cluster.node.send("GET", "/v1/me/sessions", tokens.bearer)
+            let item = list.json.at("items")?.items.first
+            let agent = item?.at("user_agent")?.string ?? "?"
+            #expect(fields.isEmpty ? agent.isEmpty : fields[0].1.hasPrefix(agent))
+            #expect(agent.utf8.count <= 1024)
+            // The client's address, not the proxy's.
+            #expect(item?.at("ip_address")?.string == "203.0.113.77")
+        }
+    }
+}
