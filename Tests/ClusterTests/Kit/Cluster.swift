@@ -43,6 +43,16 @@ final class Cluster: Sendable {
         }
     }
 
+    /// What nginx complains about; for the messages of failures.
+    var complaints: String {
+        let crashes = nodes.map { node in
+            let lines = PrivateFolder.read(node.logFile).split(separator: "\n")
+            return "running: \(node.process.isRunning)\n"
+                + lines.filter { !$0.hasPrefix("{") }.suffix(3).joined(separator: "\n")
+        }
+        return "\(crashes) \(gatewayIfAny?.complaints.prefix(1500) ?? "")"
+    }
+
     /// Three nodes behind nginx; never broken.
     static func shared() async throws -> Cluster { try await sharedOne.get() }
     private static let sharedOne = SharedCluster()

@@ -10,17 +10,23 @@ final class Gateway: Sendable {
     let client: HTTPClient
     private let process: ChildProcess
     private let application: EchoServer
+    private let folder: String
     private let janitor: Int32
+
+    /// What nginx complains about.
+    var complaints: String { PrivateFolder.read("\(folder)/error.log") }
 
     private init(
         client: HTTPClient,
         process: ChildProcess,
         application: EchoServer,
+        folder: String,
         janitor: Int32
     ) {
         self.client = client
         self.process = process
         self.application = application
+        self.folder = folder
         self.janitor = janitor
     }
 
@@ -63,6 +69,7 @@ final class Gateway: Sendable {
             client: HTTPClient(port: ports[0], secrets: secrets),
             process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
             application: application,
+            folder: folder,
             janitor: janitor
         )
         try await eventually("nginx listens") {

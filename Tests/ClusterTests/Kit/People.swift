@@ -136,6 +136,10 @@ extension Cluster {
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let found = try await verdicts(fields)
-        #expect(found.allSatisfy { $0 == status }, "\(found)", sourceLocation: sourceLocation)
+        #expect(
+            found.allSatisfy { $0 == status },
+            "\(found) \(complaints)",
+            sourceLocation: sourceLocation
+        )
     }
 }
