@@ -28,7 +28,7 @@ import Testing
             port = Int(UInt16(bigEndian: address.sin_port))
         }
 
-        func answer(_ text: String) async throws -> String {
+        func answer(_ text: String) async -> String {
             let descriptor = descriptor
             return await OwnThread.run("listener") {
                 let connection = accept(descriptor, nil, nil)
@@ -66,7 +66,7 @@ import Testing
         )
         #expect(status == .code(answer.code), "\(text)")
         #expect(text.contains("{\"a\"}") && !text.contains("HTTP"))
-        #expect(try await asked.hasPrefix("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"))
+        #expect(await asked.hasPrefix("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"))
     }
 
     @Test func `nobody there is not healthy`() async throws {
