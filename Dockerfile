@@ -15,6 +15,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
         ca-certificates libhiredis0.14 libidn2-0 libjansson4 libpq5 libsodium23 libstdc++6 \
         libutf8proc2 libzxcvbn0 \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 watchword \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
