@@ -4,8 +4,8 @@ import Postgres
 import Primitives
 import Revocation
 import Sessions
-import Testing
 import TestKit
+import Testing
 
 @Suite(.serialized) struct ReadIndexTests {
     private func subject(_ number: UInt64) -> RevocationSubject {
@@ -19,7 +19,8 @@ import TestKit
         """
     }
 
-    @Test func `A revocation that commits late with the lower number is seen (F1, H1)`() async throws
+    @Test func `A revocation that commits late with the lower number is seen (F1, H1)`()
+        async throws
     {
         try await Cluster.run { cluster in
             let index = cluster.nodes[0].readIndex

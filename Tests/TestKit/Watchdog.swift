@@ -48,6 +48,13 @@ package enum Watchdog {
         close(input.read)
         close(output.write)
         guard status == 0 else { throw TestServerError("cannot run \(words[0])") }
+        // Reaped at once: whoever waits for any child, as exit tests do, would find the dead one
+        // again and again and never see his own.
+        let started = process
+        Blocking.detach {
+            var ended = Int32()
+            while waitpid(started, &ended, 0) == -1, errno == EINTR {}
+        }
         return (output.read, input.write)
     }
 

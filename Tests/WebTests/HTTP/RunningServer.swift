@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import Primitives
 import ServiceLifecycle
+import Synchronization
 import Web
 
 /// What a test sees of a listener.
@@ -187,4 +188,13 @@ extension HTTPLimits {
         out[keyPath: limit] = value
         return out
     }
+}
+
+/// Something that happens once and that another task looks for.
+final class Flag: Sendable {
+    private let raised = Atomic<Bool>(false)
+
+    var isUp: Bool { raised.load(ordering: .relaxed) }
+
+    func raise() { raised.store(true, ordering: .relaxed) }
 }
