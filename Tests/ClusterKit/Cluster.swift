@@ -113,8 +113,8 @@ package struct Cluster: Sendable {
             redis: redis
         )
         do {
-            try await nodes[0].pool.start()
-            _ = try await nodes[0].node.migrator.migrate()
+            try await sql.start()
+            _ = try await Migrator(pool: sql, migrations: embeddedMigrations).migrate()
             for node in nodes { try await node.node.open() }
             let result = try await body(cluster)
             await cluster.close()
@@ -150,7 +150,7 @@ package struct Cluster: Sendable {
         return PostgresPool(
             configuration: configuration,
             eventLoopGroup: node.group,
-            threadPool: node.threads,
+            threadPool: .singleton,
             logger: quiet("tests"),
             metrics: MetricsRegistry()
         )
@@ -179,7 +179,7 @@ package struct Cluster: Sendable {
 
     private static func makeSettings(_ values: [String: String]) throws -> Settings {
         let source = SettingsSource { name in
-            values[name].map { RawSetting($0, from: .flag) }
+            values[name].map { RawSetting($0, from: .environment) }
         }
         let settings = Settings(from: source)
         guard source.complaints.isEmpty else { throw TestServerError("\(source.complaints)") }

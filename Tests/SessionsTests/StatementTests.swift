@@ -10,7 +10,7 @@ import Sessions
 import Testing
 import Tokens
 
-@Suite struct StatementTests {
+@Suite(.serialized) struct StatementTests {
     static let all: [StatementInfo] =
         RevocationLog.statements + KeyStore.statements + TokenHorizon.statements
         + AccountStore.statements + RoleKeeper.statements + SignInStore.statements
@@ -73,12 +73,15 @@ import Tokens
             let plan = try await cluster.lines("SELECT line FROM plan")
             #expect(plan.contains { $0.contains("Index") }, "\(name) uses no index: \(plan)")
             let scans = plan.filter { line in
-                ["sessions", "accounts", "account_", "revocation_log", "login_history"]
-                    .contains { line.contains("Seq Scan on \($0)") }
+                line.contains("Seq Scan on ") && Self.large.contains { line.contains(" on \($0)") }
             }
             #expect(scans.isEmpty, "\(name) reads a whole table: \(scans)")
         }
     }
+
+    private static let large = [
+        "sessions", "accounts", "account_", "revocation_log", "login_history",
+    ]
 
     /// Any value of a type, as SQL.
     private static func sample(_ type: PostgresType) -> String {
@@ -87,7 +90,7 @@ import Tokens
         case 17: "'\\x00'::bytea"
         case 20, 21, 23, 701: "1"
         case 1184: "now()"
-        case 2950: "'00000000-0000-7000-8000-000000000001'"
+        case 2950: "'\(SessionID(at: WallClock.system.now(), entropy: .system))'"
         default: type.oid == 25 ? "'1'" : "NULL"
         }
     }

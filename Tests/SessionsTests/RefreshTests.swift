@@ -1,0 +1,182 @@
+// Refreshing: one child for each token, whoever asks and how often; anything older ends the chain.
+import ClusterKit
+import Postgres
+import Primitives
+import Sessions
+import Testing
+import TestKit
+import Tokens
+import Web
+
+@Suite(.serialized) struct RefreshTests {
+    @Test func `A repeat within the grace window gets the same child (W4)`() async throws {
+        try await Cluster.run(3) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let child = try await cluster.refresh(pair, on: 1)
+            let again = try await cluster.refresh(pair, on: 2)
+            #expect(again.refreshToken.exposed == child.refreshToken.exposed)
+            #expect(child.refreshToken.exposed != pair.refreshToken.exposed)
+            #expect(try await cluster.isGoodEverywhere(again.accessToken))
+            #expect(try await cluster.number("SELECT refresh_generation FROM sessions") == 2)
+            #expect(
+                try await cluster.number(
+                    "SELECT count(*) FROM audit_events"
+                        + " WHERE action = 'session.refreshed-in-grace'"
+                ) == 1
+            )
+        }
+    }
+
+    @Test func `A hit within the grace window does not extend it (W4)`() async throws {
+        try await Cluster.run { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            _ = try await cluster.refresh(pair)
+            let at = try await cluster.text("SELECT previous_exchanged_at FROM sessions")
+            _ = try await cluster.refresh(pair)
+            #expect(try await cluster.text("SELECT previous_exchanged_at FROM sessions") == at)
+        }
+    }
+
+    @Test func `A replaced token after the window ends session and access token (W4, W1)`()
+        async throws
+    {
+        try await Cluster.run(3) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let child = try await cluster.refresh(pair, on: 1)
+            try await cluster.run(
+                "UPDATE sessions SET previous_exchanged_at = now() - interval '11 seconds'"
+            )
+            await #expect(throws: RefreshRefusal.reused) {
+                try await cluster.refresh(pair, on: 2)
+            }
+            #expect(try await cluster.isRevokedEverywhere(child.accessToken))
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(child) }
+            #expect(
+                try await cluster.number(
+                    "SELECT count(*) FROM outbox WHERE topic = 'session.refresh-reused'"
+                ) == 1
+            )
+        }
+    }
+
+    @Test func `A grandparent is reuse even within the window (W4)`() async throws {
+        try await Cluster.run { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            _ = try await cluster.refresh(try await cluster.refresh(pair))
+            await #expect(throws: RefreshRefusal.reused) { try await cluster.refresh(pair) }
+        }
+    }
+
+    @Test func `Without a window a repeat is reuse`() async throws {
+        try await Cluster.run(set: ["sessions.refresh_grace": "0s"]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let child = try await cluster.refresh(pair)
+            await #expect(throws: RefreshRefusal.reused) { try await cluster.refresh(pair) }
+            #expect(try await cluster.isRevokedEverywhere(child.accessToken))
+        }
+    }
+
+    @Test func `Fifty uses at once on three nodes have one child (W4)`() async throws {
+        try await Cluster.run(3, set: ["sessions.refresh_grace": "60s"]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let children = try await withThrowingTaskGroup { group in
+                for number in 0..<50 {
+                    group.addTask {
+                        try await cluster.refresh(pair, on: number % 3).refreshToken.exposed
+                    }
+                }
+                return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
+            }
+            #expect(children.count == 1)
+            #expect(try await cluster.number("SELECT refresh_generation FROM sessions") == 2)
+        }
+    }
+
+    @Test func `What we did not write is refused without a query`() async throws {
+        try await Cluster.run { cluster in
+            _ = try await cluster.signUp()
+            let one = try await cluster.signIn()
+            let other = try await cluster.signIn()
+            let text = String(decoding: one.refreshToken.exposed, as: UTF8.self)
+            let second = String(decoding: other.refreshToken.exposed, as: UTF8.self)
+            let forged = [
+                "", "wwr_", "x", String(text.dropLast()), text + "A", text + "=", " " + text,
+                text.replacing("wwr_", with: "wwx_"), String(text.prefix(60) + second.dropFirst(60)),
+                "wwr_" + String(repeating: "A", count: 102), String(repeating: "A", count: 100_000),
+            ]
+            // A database that refuses every statement would show a query as another error.
+            await cluster.nodes[0].pool.close()
+            for text in forged {
+                await #expect(throws: RefreshRefusal.invalid, "\(text.prefix(20))") {
+                    try await cluster.nodes[0].web.refresh(Secret(text), cluster.trace())
+                }
+            }
+            await #expect(throws: PostgresError.self) { try await cluster.refresh(one) }
+        }
+    }
+
+    @Test func `A session ends when it is idle, and at its limit in any case`() async throws {
+        let limits = ["sessions.idle_limit": "1h", "sessions.absolute_limit": "2h"]
+        try await Cluster.run(set: limits) { cluster in
+            _ = try await cluster.signUp()
+            let idle = try await cluster.signIn()
+            var busy = try await cluster.signIn()
+            for _ in 0..<2 {
+                cluster.clock.advance(by: .minutes(50))
+                busy = try await cluster.refresh(busy)
+            }
+            await #expect(throws: RefreshRefusal.expired) { try await cluster.refresh(idle) }
+            cluster.clock.advance(by: .minutes(30))
+            await #expect(throws: RefreshRefusal.expired) { try await cluster.refresh(busy) }
+        }
+    }
+
+    @Test func `A session with another nonce than the token's is none of its`() async throws {
+        try await Cluster.run { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            try await cluster.run("UPDATE sessions SET nonce_digest = sha256('another')")
+            await #expect(throws: RefreshRefusal.invalid) { try await cluster.refresh(pair) }
+            #expect(try await cluster.number("SELECT count(*) FROM revocation_log") == 0)
+        }
+    }
+
+    @Test func `Every rotation is a heap-only update`() async throws {
+        // On a server of its own, because the log is everybody's.
+        let server = try await PostgresServer.start()
+        try await Cluster.run(on: server) { cluster in
+            _ = try await cluster.signUp()
+            var pairs: [TokenPair] = []
+            for _ in 0..<10 { pairs.append(try await cluster.signIn()) }
+            let log = "pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+            let before = try await cluster.number("SELECT \(log)")
+            for _ in 0..<20 {
+                for index in pairs.indices {
+                    pairs[index] = try await cluster.refresh(pairs[index])
+                }
+            }
+            let bytes = (try await cluster.number("SELECT \(log)") - before) / 200
+            #expect(bytes < 1500, "\(bytes) bytes of WAL for each rotation")
+            let counted = """
+                (SELECT sum(pg_stat_get_tuples_updated(c.oid)) FROM pg_class c
+                  WHERE c.relname LIKE 'sessions_p%' AND c.relkind = 'r')
+                """
+            try await until("the statistics have arrived") {
+                try await cluster.number("SELECT \(counted)") >= 200
+            }
+            let hot = counted.replacing("tuples_updated", with: "tuples_hot_updated")
+            #expect(
+                try await cluster.number("SELECT \(hot)") == cluster.number("SELECT \(counted)"),
+                "\(try await cluster.number("SELECT \(hot)")) were; \(bytes) bytes of WAL each"
+            )
+        }
+        await server.stop()
+    }
+}
