@@ -11,21 +11,25 @@ import Web
 @Suite(.serialized) struct AccountTests {
     @Test func `Spellings of one address are one address (row 2)`() throws {
         let one = try EmailAddress("Bob@EXAMPLE.com").canonical
-        #expect(try EmailAddress("bob@example.com").canonical == one)
-        #expect(
-            try EmailAddress("x@bücher.example").canonical
-                == EmailAddress("x@xn--bcher-kva.example").canonical
-        )
+        let lower = try EmailAddress("bob@example.com").canonical
+        #expect(lower == one)
+        let unicode = try EmailAddress("x@bücher.example").canonical
+        let ascii = try EmailAddress("x@xn--bcher-kva.example").canonical
+        #expect(unicode == ascii)
         for bad in ["", "@", "a@", "@b.c", "a b@c.de", "a@b", "a@@b.c", "a\u{0}@b.de", ".a@b.de"] {
             #expect(throws: IdentifierFlaw.emailInvalid) { try EmailAddress(bad) }
         }
-        #expect(try Username("ＡＤＡ").canonical == Username("ada").canonical)
+        let wide = try Username("ＡＤＡ").canonical
+        let narrow = try Username("ada").canonical
+        #expect(wide == narrow)
         for bad in ["ab", "a@b", "a b", "-ab", String(repeating: "a", count: 65)] {
             #expect(throws: IdentifierFlaw.usernameInvalid) { try Username(bad) }
         }
     }
 
-    @Test func `Passwords are long, not common, and taken as they are (rows 17, 19, 20, 21)`() throws {
+    @Test func `Passwords are long, not common, and taken as they are (rows 17, 19, 20, 21)`()
+        throws
+    {
         func check(_ text: String) throws {
             try PasswordRules(minimumLength: 15).check(
                 Password(Secret(text)),
@@ -44,7 +48,8 @@ import Web
         }
     }
 
-    @Test func `No prefix of a password is the password, and a space counts (row 17)`() async throws {
+    @Test func `No prefix of a password is the password, and a space counts (row 17)`() async throws
+    {
         try await Cluster.run(set: ["throttle.sign_in_per_account": "50"]) { cluster in
             let base = "Zürich amber lantern cobweb seventeen "
             let long = String((base + base + base).prefix(100))
@@ -80,7 +85,8 @@ import Web
         }
     }
 
-    @Test func `Wrong guesses count over nodes and names together (rows 36, 37, 38)`() async throws {
+    @Test func `Wrong guesses count over nodes and names together (rows 36, 37, 38)`() async throws
+    {
         try await Cluster.run(3, set: ["throttle.sign_in_per_account": "5"]) { cluster in
             _ = try await cluster.signUp()
             // A right one gives its attempt back.
@@ -144,7 +150,8 @@ import Web
                             _ = try await cluster.signUp(on: number % 2)
                             return 1
                         } catch {
-                            #expect(error as? RegisterRefusal == .emailTaken)
+                            let isTaken = error as? RegisterRefusal == .emailTaken
+                            if !isTaken { Issue.record("another refusal: \(error)") }
                             return 0
                         }
                     }
@@ -152,8 +159,8 @@ import Web
                 return await group.reduce(0, +)
             }
             #expect(made == 1)
-            let orphans = "SELECT count(*) FROM account_passwords"
-            #expect(try await cluster.number(orphans) == 1)
+            let passwords = try await cluster.number("SELECT count(*) FROM account_passwords")
+            #expect(passwords == 1)
         }
     }
 

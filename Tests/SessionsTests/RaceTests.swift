@@ -8,7 +8,8 @@ import Testing
 import Web
 
 @Suite(.serialized) struct RaceTests {
-    @Test func `A refresh that waits for a logout everywhere mints nothing (W1, W2)`() async throws {
+    @Test func `A refresh that waits for a logout everywhere mints nothing (W1, W2)`() async throws
+    {
         try await Cluster.run(2) { cluster in
             _ = try await cluster.signUp()
             let pair = try await cluster.signIn()

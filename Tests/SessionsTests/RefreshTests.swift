@@ -3,8 +3,8 @@ import ClusterKit
 import Postgres
 import Primitives
 import Sessions
-import Testing
 import TestKit
+import Testing
 import Tokens
 import Web
 
@@ -108,7 +108,8 @@ import Web
             let second = String(decoding: other.refreshToken.exposed, as: UTF8.self)
             let forged = [
                 "", "wwr_", "x", String(text.dropLast()), text + "A", text + "=", " " + text,
-                text.replacing("wwr_", with: "wwx_"), String(text.prefix(60) + second.dropFirst(60)),
+                text.replacing("wwr_", with: "wwx_"),
+                String(text.prefix(60) + second.dropFirst(60)),
                 "wwr_" + String(repeating: "A", count: 102), String(repeating: "A", count: 100_000),
             ]
             // A database that refuses every statement would show a query as another error.
@@ -172,10 +173,9 @@ import Web
                 try await cluster.number("SELECT \(counted)") >= 200
             }
             let hot = counted.replacing("tuples_updated", with: "tuples_hot_updated")
-            #expect(
-                try await cluster.number("SELECT \(hot)") == cluster.number("SELECT \(counted)"),
-                "\(try await cluster.number("SELECT \(hot)")) were; \(bytes) bytes of WAL each"
-            )
+            let updated = try await cluster.number("SELECT \(counted)")
+            let heapOnly = try await cluster.number("SELECT \(hot)")
+            #expect(heapOnly == updated, "\(bytes) bytes of WAL each")
         }
         await server.stop()
     }

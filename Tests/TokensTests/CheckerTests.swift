@@ -3,8 +3,8 @@ import ClusterKit
 import Crypto
 import Primitives
 import Sessions
-import Testing
 import TestKit
+import Testing
 import Web
 
 @testable import Tokens
@@ -23,7 +23,8 @@ import Web
             let malformed = [
                 "", ".", "..", "a.b", good + ".x", good + "=", good + " ", " " + good, good + "\n",
                 "\(parts[0]).\(payload).", "\(parts[0])=.\(payload).\(signature)",
-                String(repeating: "a", count: 9000), "\(good)\(String(repeating: "A", count: 8192))",
+                String(repeating: "a", count: 9000),
+                "\(good)\(String(repeating: "A", count: 8192))",
             ]
             let invalid =
                 [
