@@ -42,7 +42,8 @@ import Tokens
         #expect(names.count >= 30)
     }
 
-    /// Generated rows make a full read dear, so that the planner shows what it would do for real.
+    /// With full reads switched off, one shows only where no index would serve; without that the
+    /// empty partitions and tables would be read whole, for nothing is cheaper.
     @Test(arguments: [
         "sessions.rotate", "sessions.judge_refresh", "sessions.end", "sessions.end_all",
         "sessions.open", "sessions.list", "sessions.login_history", "accounts.find_for_sign_in",
@@ -63,6 +64,7 @@ import Tokens
                 CREATE TABLE plan (line text);
                 PREPARE probe(\(types)) AS \(info.sql);
                 SET plan_cache_mode = force_generic_plan;
+                SET enable_seqscan = off;
                 DO $do$ DECLARE r text; BEGIN
                     FOR r IN EXECUTE $e$EXPLAIN EXECUTE probe(\(arguments))$e$ LOOP
                         INSERT INTO plan VALUES (r);
@@ -71,7 +73,8 @@ import Tokens
                 """
             )
             let plan = try await cluster.lines("SELECT line FROM plan")
-            #expect(plan.contains { $0.contains("Index") }, "\(name) uses no index: \(plan)")
+            let usesIndex = plan.contains { $0.contains("Index") }
+            #expect(usesIndex, "\(name) uses no index: \(plan)")
             let scans = plan.filter { line in
                 line.contains("Seq Scan on ") && Self.large.contains { line.contains(" on \($0)") }
             }
