@@ -101,7 +101,7 @@ import Web
             let blocker = cluster.makePool(applicationName: "blocker")
             try await withThrowingTaskGroup { group in
                 try await blocker.transaction { transaction in
-                    // Each statement has written by then, or is about to.
+                    // Table and row locks come first, so none has written yet when it is killed.
                     try await transaction.script(
                         action == "open"
                             ? "LOCK TABLE outbox"
