@@ -149,8 +149,10 @@ package struct HTTPServer: Service {
             peer: IPAddress(channel.remoteAddress),
             body: incoming
         )
-        if drain.hasBegun {
-            reply.closesConnection = true
+        if drain.hasBegun { reply.closesConnection = true }
+        // RFC 9112 section 9.6: whoever asked for the end is told that it comes; a gateway would
+        // keep the connection for its next request otherwise, and lose that one.
+        if reply.closesConnection || asksForEnd(request.headers) {
             reply.headers[.connection] = "close"
         }
         let response = HTTPResponse(status: reply.status, headerFields: reply.headers)
@@ -166,6 +168,15 @@ package struct HTTPServer: Service {
             ConnectionEvent.answered(closes: reply.closesConnection),
             promise: nil
         )
+    }
+
+    /// Whether the connection ends after this request; as `HeadFacts` sees it.
+    private static func asksForEnd(_ headers: HTTPFields) -> Bool {
+        let options = headers[values: .connection].flatMap { $0.split(separator: ",") }
+        return headers.contains(.upgrade)
+            || options.contains { option in
+                option.filter { $0 != " " && $0 != "\t" }.lowercased() == "close"
+            }
     }
 
     private static func configuration(_ files: TLSFiles) throws -> TLSConfiguration {

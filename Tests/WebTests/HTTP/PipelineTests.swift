@@ -89,6 +89,17 @@ import Web
         }
     }
 
+    @Test func `a connection that ends says so, for gateways keep it otherwise`() async throws {
+        try await withServer(routes: SampleAPI.routes) { server in
+            for field in ["Connection: close", "connection: x, Close", "Upgrade: h2c"] {
+                let head = "GET /verify HTTP/1.1\r\nHost: a\r\n\(field)\r\n\r\n"
+                let answer = try RawAnswer.only(try await server.exchange(head))
+                #expect(answer.status == 200)
+                #expect(answer["Connection"] == "close")
+            }
+        }
+    }
+
     @Test func `HSTS is not sent for a service on plain HTTP`() async throws {
         try await ask("GET", "/verify", issuer: "http://127.0.0.1:8080") { answer, _ in
             #expect(answer["Strict-Transport-Security"] == nil)
