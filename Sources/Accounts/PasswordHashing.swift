@@ -2,6 +2,7 @@
 // milliseconds and 19 MiB, so a flood of sign-ins must not reach the threads that everything else
 // runs on, nor grow without bound. When the queue is full the caller is told at once.
 import CSodium
+import Glibc
 import NIOPosix
 package import Primitives
 import Synchronization
@@ -117,11 +118,24 @@ package final class PasswordHashing: Sendable {
         }
         defer { queued.wrappingSubtract(1, ordering: .relaxed) }
         let begun = MonotonicInstant.now
-        let result = try await threads.runIfActive(work)
+        let result = try await threads.runIfActive {
+            Self.yieldToOthers()
+            return work()
+        }
         hashes.increment()
         time.record(.now - begun)
         return result
     }
+
+    /// Lowers the priority of the thread it runs on, so that an event loop with something to do gets
+    /// its core at once and not after a hash's share of it: `/verify` must not wait for sign-ins.
+    ///
+    /// Cheap beside a hash; a kernel that refuses costs latency only. Linux counts it per thread.
+    private static func yieldToOthers() {
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+    }
+
+    private static let niceness: Int32 = 10
 
     private static func makeHash(_ password: [UInt8], _ parameters: HashParameters) -> String {
         var out = [CChar](repeating: 0, count: Int(crypto_pwhash_STRBYTES))
