@@ -45,12 +45,11 @@ struct Node: Sendable {
         guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
         let metrics = MetricsRegistry()
         let loops = settings.web.eventLoops
-        let group = MultiThreadedEventLoopGroup(
-            numberOfThreads: loops == 0 ? System.coreCount : loops
-        )
+        let loopCount = loops == 0 ? System.coreCount : loops
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loopCount)
         let threads = NIOThreadPool(numberOfThreads: 2)
         let pool = PostgresPool(
-            configuration: settings.server.postgres,
+            configuration: settings.server.postgres(loops: loopCount),
             eventLoopGroup: group,
             threadPool: threads,
             logger: log("watchword.postgres"),
@@ -204,10 +203,14 @@ struct Node: Sendable {
 }
 
 extension ServerSettings {
-    /// How the node talks to PostgreSQL.
-    var postgres: PostgresConfiguration {
+    /// How many statements of a node are committed at the same time, at least: each waits for the
+    /// disk, and PostgreSQL lets those that wait together share the wait.
+    private static let writers = 8
+
+    /// How a node with this many event loops talks to PostgreSQL.
+    func postgres(loops: Int) -> PostgresConfiguration {
         var configuration = PostgresConfiguration(databaseURL)
-        configuration.writeConnections = 2
+        configuration.writeConnections = max(1, Self.writers / loops)
         return configuration
     }
 }
