@@ -153,7 +153,7 @@ let package = Package(
         ),
         .target(
             name: "TestKit",
-            dependencies: ["Primitives", "Postgres", logging, nioPosix],
+            dependencies: ["CLinux", "Primitives", "Postgres", logging, nioPosix],
             path: "Tests/TestKit",
             swiftSettings: strict
         ),

@@ -127,8 +127,9 @@ package final class PasswordHashing: Sendable {
         return result
     }
 
-    /// Lowers the priority of the thread it runs on, so that an event loop with something to do gets
-    /// its core at once and not after a hash's share of it: `/verify` must not wait for sign-ins.
+    /// Lowers the priority of the thread it runs on, so that an event loop with something to do
+    /// gets its core at once and not after a hash's share of it: `/verify` must not wait for sign-
+    /// ins.
     ///
     /// Cheap beside a hash; a kernel that refuses costs latency only. Linux counts it per thread.
     private static func yieldToOthers() {

@@ -139,3 +139,7 @@ void ww_epoll_wake(int wake_fd) {
 }
 
 void ww_close(int fd) { close(fd); }
+
+int ww_spawn_closes_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}

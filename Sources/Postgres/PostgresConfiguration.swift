@@ -6,7 +6,8 @@ package import Primitives
 package struct PostgresConfiguration: Sendable {
     /// A libpq connection string: a URL or `key=value` words.
     ///
-    /// Several hosts and TLS as libpq has them. `target_session_attrs=read-write` is added unless given (revocation.md H10). Holds a
+    /// Several hosts and TLS as libpq has them. `target_session_attrs=read-write` is added unless
+    /// given (revocation.md H10). Holds a
     /// password at times: never log it.
     package var connection: Secret
     /// Shown by the server in `pg_stat_activity`.

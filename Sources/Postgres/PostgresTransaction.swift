@@ -151,7 +151,8 @@ package struct PostgresTransaction: PostgresExecutor {
 extension PostgresPool {
     /// Runs `body` in a transaction: commits when it returns, rolls back when it throws.
     ///
-    /// One round trip more than its statements take: `BEGIN` travels with the first of them. Not repeated on conflicts; callers order their locks.
+    /// One round trip more than its statements take: `BEGIN` travels with the first of them. Not
+    /// repeated on conflicts; callers order their locks.
     ///
     /// - Parameters:
     ///   - deadline: for the whole of it; without one, the configured deadline.

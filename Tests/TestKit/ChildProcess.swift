@@ -3,6 +3,7 @@
 import Synchronization
 
 #if canImport(Glibc)
+import CLinux
 import Glibc
 #else
 import Musl
@@ -93,6 +94,8 @@ enum Spawn {
         var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
+        // A connection that a child kept open would never end for the other side.
+        _ = ww_spawn_closes_from(&actions, 3)
         return posix_spawnp(&pid, words[0], &actions, nil, arguments, environ)
     }
 }

@@ -149,12 +149,12 @@ package final class PostgresServer: Sendable {
         # Ignored, because the test process may be gone before it reads the line.
         trap '' PIPE
         initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 \\
-            || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
+            || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
         postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \\
             -c shared_buffers=32MB -c autovacuum=off "$@" >>"$dir/log" 2>&1 </dev/null &
         pid=$!
         until pg_isready -q -h "$dir"; do
-            kill -0 $pid 2>/dev/null || { echo "failed: $(tail -1 "$dir/log")"; exit 1; }
+            kill -0 $pid 2>/dev/null || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
             sleep 0.02
         done
         echo "ready $pid $dir" || true

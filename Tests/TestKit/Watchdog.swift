@@ -1,6 +1,7 @@
 // Starts a shell script that outlives nothing: its standard input is a pipe from this process, so
 // that it notices the end of this process and can clean up. Servers refuse to run as root, so the
 // script runs as the user `postgres` then.
+import CLinux
 import Glibc
 import Synchronization
 
@@ -41,6 +42,7 @@ package enum Watchdog {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, input.read, 0)
         posix_spawn_file_actions_adddup2(&actions, output.write, 1)
+        _ = ww_spawn_closes_from(&actions, 3)
         var process = Int32()
         var list = words.map { strdup($0) } + [nil]
         let status = posix_spawnp(&process, words[0], &actions, nil, &list, environ)

@@ -2,6 +2,7 @@
 // descriptor, by kernel AIO poll into an eventfd or by an epoll set. No call here blocks except
 // ww_epoll_wait. Errors are returned as negative errno values.
 #pragma once
+#include <spawn.h>
 #include <stdint.h>
 
 /// Bits of readiness, in and out.
@@ -36,3 +37,7 @@ int ww_epoll_wait(int epoll_fd, uint64_t *keys, int count);
 void ww_epoll_wake(int wake_fd);
 /// Closes a descriptor.
 void ww_close(int fd);
+
+/// Has a spawned child close every descriptor from `first` on: what it kept open would never end
+/// for the other side. Glibc declares the call behind it for GNU sources only.
+int ww_spawn_closes_from(posix_spawn_file_actions_t *actions, int first);
