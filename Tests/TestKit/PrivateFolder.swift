@@ -1,5 +1,6 @@
 // Folders of the tests: private, and removed when the test process ends, however it ends.
 #if canImport(Glibc)
+import CLinux
 import Glibc
 #else
 import Musl
