@@ -5,6 +5,8 @@ PACKAGES := postgresql redis-server nginx curl libpq-dev libhiredis-dev libsodiu
 SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=
+# Tests start servers of their own: more of them at a time starve each other on a small machine.
+TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
 	manifests containers
@@ -23,7 +25,7 @@ cluster: build
 ## make test        install what is missing, build, run the whole test suite
 test: packages
 	swift build --build-tests
-	swift test --skip-build --parallel
+	$(TEST_WIDTH) swift test --skip-build
 
 ## make check       what a change must pass: formatter, tests, generated files
 check: lint venv test

@@ -82,7 +82,7 @@ import Testing
                             #expect(answer.status == 401, "\(name) \(code)")
                             #expect(answer.code == code, "\(name)")
                         case .endedCredential:
-                            // A revoked one may end what has ended; as a cookie with its CSRF value.
+                            // A revoked one may end what has ended; a cookie with its CSRF value.
                             let status =
                                 code != "token-revoked" ? 401 : token == fields[0].1 ? 0 : nil
                             if let status { #expect(answer.status == status, "\(name) \(code)") }

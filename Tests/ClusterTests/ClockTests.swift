@@ -8,7 +8,7 @@ import Testing
 @Suite struct ClockTests {
     @Test
     func
-        `nodes east and west of the world accept each other's tokens, and expired ones not (S4-T9)`()
+        `nodes east and west accept each other's tokens, and expired ones not (S4-T9)`()
         async throws
     {
         var plan = Cluster.Plan()

@@ -98,7 +98,8 @@ import Testing
                 ("POST", "/v1/auth/refresh", nil),
                 (
                     "POST", "/v1/me/password",
-                    "{\"current_password\":\"\(person.password)\",\"new_password\":\"csrf csrf csrf csrf\"}"
+                    "{\"current_password\":\"\(person.password)\","
+                        + "\"new_password\":\"csrf csrf csrf csrf\"}"
                 ),
             ] as [(String, String, String?)] {
                 let answer = try await cluster.node.send(

@@ -102,7 +102,7 @@ import Testing
 
     @Test
     func
-        `a node refuses to start with a sample, a short or no key, or over plain HTTP (S3-T6, S0-T12, row 283)`()
+        `a node refuses a sample, short or missing key and plain HTTP (S3-T6, S0-T12, row 283)`()
         async throws
     {
         let binary = try NodeProcess.binary

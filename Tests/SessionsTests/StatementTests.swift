@@ -56,7 +56,8 @@ import Tokens
         try await Cluster.run { cluster in
             try await cluster.run(Self.generated)
             let types = try await cluster.text(
-                "concat_ws(', ', \(info.bindTypes.map { "\($0.oid)::regtype" }.joined(separator: ", ")))"
+                "concat_ws(', ', "
+                    + info.bindTypes.map { "\($0.oid)::regtype" }.joined(separator: ", ") + ")"
             )
             let arguments = info.bindTypes.map(Self.sample).joined(separator: ", ")
             try await cluster.run(

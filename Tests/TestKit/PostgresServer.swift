@@ -154,7 +154,8 @@ package final class PostgresServer: Sendable {
             -c shared_buffers=32MB -c autovacuum=off "$@" >>"$dir/log" 2>&1 </dev/null &
         pid=$!
         until pg_isready -q -h "$dir"; do
-            kill -0 $pid 2>/dev/null || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
+            kill -0 $pid 2>/dev/null \\
+                || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
             sleep 0.02
         done
         echo "ready $pid $dir" || true
