@@ -63,15 +63,16 @@ package struct PasswordRules: Sendable {
         guard Self.bits(of: text) >= Self.minimumBits else { throw .tooCommon }
     }
 
-    /// zxcvbn knows the words of ASCII; of anything else it counts the different characters.
+    /// zxcvbn knows the words of ASCII and rates that part. Each different character beyond ASCII
+    /// adds a few bits; a password with none in ASCII is of a script whose words are not known.
     private static func bits(of text: String) -> Double {
-        let rated = Array(text.utf8.prefix(ratedBytes))
-        guard rated.allSatisfy({ $0 < 128 }) else {
-            return Double(Set(text.unicodeScalars).count) * 6 + minimumBits
-        }
-        let terminated = (rated + [0]).map { CChar(bitPattern: $0) }
-        return unsafe terminated.withUnsafeBufferPointer {
+        let ascii = text.utf8.filter { $0 < 128 }
+        let others = Set(text.unicodeScalars.filter { !$0.isASCII })
+        if ascii.isEmpty { return minimumBits }
+        let terminated = (ascii.prefix(ratedBytes) + [0]).map { CChar(bitPattern: $0) }
+        let rated = unsafe terminated.withUnsafeBufferPointer {
             unsafe ZxcvbnMatch($0.baseAddress, nil, nil)
         }
+        return rated + Double(others.count) * 6
     }
 }

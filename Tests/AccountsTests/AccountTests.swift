@@ -39,10 +39,13 @@ import Web
         #expect(throws: PasswordFlaw.tooShort) { try check("violet kettle7") }
         try check("violet kettle 7")
         try check("🦊🌲🍋🚲🎺🧊🪁🐙🌵🍩🎲🧭🪐🦉🍄")
+        try check("ееееееееееееееее")
+        try check("съешь ещё этих мягких")
         #expect(throws: PasswordFlaw.tooLong) { try check(String(repeating: "a", count: 1025)) }
         #expect(throws: PasswordFlaw.unusable) { try check("violet\u{0} harbour kettle") }
         for common in [
             "password12345678", "aaaaaaaaaaaaaaaa", "adalovelaceadalovelace", "watchwordwatchword",
+            "passwordpasswordé",
         ] {
             #expect(throws: PasswordFlaw.tooCommon, "\(common)") { try check(common) }
         }

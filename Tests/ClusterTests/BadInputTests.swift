@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test
-    func `wrong bodies are refused by every operation and write nothing (rows 4, 147, 245 to 254)`()
+    func `wrong bodies are refused everywhere and write nothing (S3-T1, rows 4, 147, 245 to 254)`()
         async throws
     {
         let cluster = try await Cluster.start(

@@ -30,7 +30,8 @@ import Web
         }
     }
 
-    @Test func `Logging out one session stops its access token and no other (W1, W3)`() async throws
+    @Test func `Logging out one session stops its access token, no other (W1, S0-7, S4-T6)`()
+        async throws
     {
         try await Cluster.run(3) { cluster in
             _ = try await cluster.signUp()
