@@ -84,7 +84,7 @@ enum Services {
             guard try await pool.first(AccountStore.findHolder(BuiltInRole.admin)) == nil else {
                 return nil
             }
-            let logger = Logger(label: "watchword.admin")
+            let logger = quiet("watchword.admin")
             let metrics = MetricsRegistry()
             let now = WallClock.system.now()
             let hashing = PasswordHashing(
@@ -196,13 +196,18 @@ enum Services {
                         settings: settings.keys,
                         clock: .system,
                         entropy: .system,
-                        logger: Logger(label: "watchword.keys")
+                        logger: quiet("watchword.keys")
                     )
                 )
             } catch let error as MasterKeyError {
                 throw CommandFailure(.failure, "\(error)")
             }
         }
+    }
+
+    /// A command answers on standard output; what goes wrong is its error, not a log line.
+    private static func quiet(_ label: String) -> Logger {
+        Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
     }
 
     /// A pool of its own for one command.
@@ -217,7 +222,7 @@ enum Services {
             configuration: PostgresConfiguration(url),
             eventLoopGroup: group,
             threadPool: threads,
-            logger: Logger(label: "watchword.postgres") { _ in SwiftLogNoOpLogHandler() },
+            logger: quiet("watchword.postgres"),
             metrics: MetricsRegistry()
         )
         do {

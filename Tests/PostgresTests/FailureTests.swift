@@ -46,7 +46,7 @@ import Testing
         let server = try await PostgresServer.start()
         let slowInsert = Statement(
             "test.slow_insert",
-            "INSERT INTO items (id, note) SELECT $1, pg_sleep(0.5)::text",
+            "INSERT INTO items (id, note) SELECT $1, pg_sleep(20)::text",
             kind: .write,
             binds: Int.self
         )
@@ -216,11 +216,12 @@ import Testing
         try await withPool {
             $0.pipelineDepth = 1
             $0.queueLimit = 1
-            $0.waitLimit = .milliseconds(700)
+            $0.waitLimit = .seconds(3)
         } _: { pool, metrics, _ in
-            async let slow = pool.first(SQL.sleep(1, 2))
+            async let slow = pool.first(SQL.sleep(1, 8), deadline: .after(.seconds(60)))
             let sent = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 1
+                    && metrics.value("watchword_postgres_waiting") == 0
             }
             #expect(sent)
             async let waiting = failure { _ = try await pool.first(SQL.echo(1)) }

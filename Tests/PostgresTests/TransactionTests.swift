@@ -121,6 +121,8 @@ import Testing
     @Test func `transactions beyond the limit wait for their turn`() async throws {
         try await withPool(SQL.itemsTable) {
             $0.transactionConnections = 2
+            $0.waitLimit = .seconds(60)
+            $0.statementDeadline = .seconds(60)
         } _: { pool, metrics, _ in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<20 {
