@@ -63,6 +63,8 @@ package struct PasswordRules: Sendable {
         guard Self.bits(of: text) >= Self.minimumBits else { throw .tooCommon }
     }
 
+    /// The strength of `text`.
+    ///
     /// zxcvbn knows the words of ASCII and rates that part. Each different character beyond ASCII
     /// adds a few bits; a password with none in ASCII is of a script whose words are not known.
     private static func bits(of text: String) -> Double {
