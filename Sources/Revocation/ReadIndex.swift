@@ -49,7 +49,6 @@ package final class ReadIndex: Sendable {
         var continuations: [ReadIndexCore.Waiter: CheckedContinuation<Signal, Never>] = [:]
         var nextWaiter: ReadIndexCore.Waiter = 0
         var known = ReadIndexState()
-        var prunedAt = Timestamp(microseconds: 0)
     }
 
     /// How long one read may take before the checks it covers are answered 503.
@@ -191,10 +190,7 @@ package final class ReadIndex: Sendable {
             let effects = state.core.step(event)
             for case .apply(let reading) in effects {
                 for entry in reading.entries { state.set.insert(entry) }
-                if reading.databaseTime - state.prunedAt > .seconds(30) {
-                    state.prunedAt = reading.databaseTime
-                    state.set.prune(before: reading.databaseTime - .seconds(60))
-                }
+                state.set.pruneStep(before: reading.databaseTime - .seconds(60))
             }
             return effects
         }
