@@ -113,8 +113,16 @@ def measure_rate(options):
 
 def measure_latency(options):
     """A constant 1,000 requests a second, with and without sign-ins on every hashing thread."""
+    default = max(1, len(CORES) - 1)
+    figures = latency(options, default, goal=10.0)
+    if default < len(CORES):
+        figures += latency(options, len(CORES))[1:]
+    return figures
+
+
+def latency(options, threads, **limits):
     with Lab() as lab:
-        node = Node(lab, Postgres(lab), Redis(lab), passwords_threads=len(CORES))
+        node = Node(lab, Postgres(lab), Redis(lab), passwords_threads=threads)
         names = node.register(ACCOUNTS)
         file = bodies(lab, names)
         token = node.sign_in(names[:1])[0]["access_token"]
@@ -137,7 +145,7 @@ def measure_latency(options):
             thread.start()
             hashes = node.metrics()["watchword_password_hashes_total"]
             until("passwords are hashed", lambda: (
-                node.metrics()["watchword_password_hashes_total"] > hashes + len(CORES)
+                node.metrics()["watchword_password_hashes_total"] > hashes + threads
             ))
             figures = paced()
             thread.join()
@@ -159,6 +167,6 @@ def measure_latency(options):
 
     return [
         line("idle", "p99 of /verify at 1,000/s"),
-        line("busy", "p99 of /verify at 1,000/s while sign-ins fill the hashing threads",
-             goal=10.0),
+        line("busy", "p99 of /verify at 1,000/s while sign-ins fill "
+                     f"{threads} hashing thread(s)", **limits),
     ]

@@ -83,9 +83,11 @@ package struct HashingSettings: Sendable {
             "passwords.threads",
             default: 0,
             within: 0...256,
-            help: "Threads that hash; 0 means one for each core."
+            help: "Threads that hash; 0 means one core fewer than there are, and at least one."
         )
-        threadCount = threads == 0 ? cores : threads
+        // One core is left to everything that needs no hashing, or a flood of sign-ins delays
+        // each check by a few turns of the scheduler.
+        threadCount = threads == 0 ? max(1, cores - 1) : threads
         queueLimit = source.integer(
             "passwords.queue_limit",
             default: 64,
