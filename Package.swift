@@ -107,8 +107,8 @@ let package = Package(
         .target(
             name: "Accounts",
             dependencies: [
-                "CSodium", "CUnicode", "CPasswordStrength", "Primitives", "Postgres", "Redis",
-                "Audit", "Messaging", "Revocation", "Access", nioCore, nioPosix, logging,
+                "CLinux", "CSodium", "CUnicode", "CPasswordStrength", "Primitives", "Postgres",
+                "Redis", "Audit", "Messaging", "Revocation", "Access", nioCore, nioPosix, logging,
             ],
             swiftSettings: memorySafe
         ),
@@ -145,7 +145,7 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "CSodium", "Primitives", "Postgres", "Redis", "Sessions", logging, nioCore,
+                "CLinux", "CSodium", "Primitives", "Postgres", "Redis", "Sessions", logging, nioCore,
                 nioPosix, nioHTTP1,
             ],
             path: "bench/Driver",
@@ -184,7 +184,7 @@ let package = Package(
         .testTarget(
             name: "AccountsTests",
             dependencies: [
-                "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
+                "CLinux", "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
                 "Sessions", "Tokens", "Web", logging,
             ],
             swiftSettings: strict
@@ -192,7 +192,7 @@ let package = Package(
         .testTarget(
             name: "SessionsTests",
             dependencies: [
-                "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
+                "CLinux", "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
                 "Revocation", "Sessions", "Tokens", "Web", logging,
             ],
             swiftSettings: strict

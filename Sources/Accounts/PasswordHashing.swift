@@ -1,6 +1,7 @@
 // Argon2id by libsodium, on threads of its own behind a bounded queue (W8): a hash takes tens of
 // milliseconds and 19 MiB, so a flood of sign-ins must not reach the threads that everything else
 // runs on, nor grow without bound. When the queue is full the caller is told at once.
+import CLinux
 import CSodium
 import Glibc
 import NIOPosix
@@ -120,6 +121,9 @@ package final class PasswordHashing: Sendable {
         let begun = MonotonicInstant.now
         let result = try await threads.runIfActive {
             Self.yieldToOthers()
+            // The same pages for every hash of this thread (decision 10).
+            ww_arena_arm()
+            defer { ww_arena_disarm() }
             return work()
         }
         hashes.increment()

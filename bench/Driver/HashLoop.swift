@@ -1,5 +1,6 @@
 // Argon2id by libsodium and nothing else, on as many threads as a node would use: the most sign-ins
 // a second that any node on this machine could reach.
+import CLinux
 import CSodium
 import NIOPosix
 import Primitives
@@ -12,6 +13,7 @@ enum HashLoop {
         let memory = try options.integer("memory_kib", default: 19 * 1024) * 1024
         let passes = UInt64(try options.integer("passes", default: 2))
         let threads = try options.integer("threads", default: 2)
+        let reusesMemory = try options.integer("arena", default: 0) == 1
         let duration = try options.duration
         let password = "an ordinary password"
         var out = [CChar](repeating: 0, count: Int(crypto_pwhash_STRBYTES))
@@ -35,6 +37,8 @@ enum HashLoop {
                 group.addTask {
                     try await pool.runIfActive {
                         var count = 0
+                        if reusesMemory { ww_arena_arm() }
+                        defer { ww_arena_disarm() }
                         while MonotonicInstant.now < end {
                             let length = UInt64(password.utf8.count)
                             guard crypto_pwhash_str_verify(phc, password, length) == 0 else {
