@@ -145,7 +145,8 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "CLinux", "CSodium", "Primitives", "Postgres", "Redis", "Sessions", logging, nioCore,
+                "CLinux", "CSodium", "Primitives", "Postgres", "Redis", "Sessions", logging,
+                nioCore,
                 nioPosix, nioHTTP1,
             ],
             path: "bench/Driver",
