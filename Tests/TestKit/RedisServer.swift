@@ -49,7 +49,7 @@ package final class RedisServer: Sendable {
     private init(_ options: Options) throws {
         folder = try PrivateFolder.make("ww-redis")
         janitor = try PrivateFolder.removeAtExit(folder)
-        let ports = try Self.freePorts(2)
+        let ports = try FreePorts.take(2)
         port = options.tcp ? ports[0] : 0
         tlsPort = options.tls ? ports[1] : 0
         var lines = [
@@ -156,27 +156,6 @@ package final class RedisServer: Sendable {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
             }
-        }
-    }
-
-    /// Ports that are free now; all are held until all are known, so that they differ.
-    private static func freePorts(_ count: Int) throws -> [Int] {
-        var held: [Int32] = []
-        defer { for descriptor in held { close(descriptor) } }
-        return try (0..<count).map { _ in
-            let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            held.append(descriptor)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let found = withUnsafeMutablePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-                }
-            }
-            guard found else { throw Failure(description: "no free port") }
-            return Int(UInt16(bigEndian: address.sin_port))
         }
     }
 }

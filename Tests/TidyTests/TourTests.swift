@@ -11,15 +11,15 @@ import Testing
     {
         let tour = try #require(Self.tour(Repository.text("README.md")))
         #expect(tour.contains("http://127.0.0.1:8080"))
-        let (port, management) = (try Self.freePort(), try Self.freePort())
+        let ports = try FreePorts.take(2)
         let folder = try PrivateFolder.make("watchword-tour")
         let janitor = try PrivateFolder.removeAtExit(folder)
         defer { PrivateFolder.release(janitor) }
         let log = folder + "/log"
         let dev = try ChildProcess.launch(
             [
-                try Self.binary(), "dev", "--ephemeral", "--port", "\(port)",
-                "--management-port", "\(management)",
+                try Self.binary(), "dev", "--ephemeral", "--port", "\(ports[0])",
+                "--management-port", "\(ports[1])",
             ],
             log: log
         )
@@ -29,7 +29,7 @@ import Testing
             try await Task.sleep(for: .milliseconds(50))
         }
         let outcome = try await Program.shell(
-            "set -e\n" + tour.replacing("127.0.0.1:8080", with: "127.0.0.1:\(port)")
+            "set -e\n" + tour.replacing("127.0.0.1:8080", with: "127.0.0.1:\(ports[0])")
         )
         dev.signal(SIGINT)
         let ended = try await Blocking.run { dev.wait() }
@@ -67,22 +67,5 @@ import Testing
             if access(path, X_OK) == 0 { return path }
         }
         return Repository.root + "/.build/debug/watchword"
-    }
-
-    /// A port that the kernel had to give away a moment ago.
-    private static func freePort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length) | getsockname(descriptor, generic, &length)
-            }
-        }
-        try #require(result == 0)
-        return UInt16(bigEndian: address.sin_port)
     }
 }

@@ -37,7 +37,7 @@ final class Gateway: Sendable {
 
     /// The sample, as it is shipped.
     static var sample: String {
-        PrivateFolder.read(Repository.root + "/docs/gateways/nginx/cluster.conf")
+        Repository.text("docs/gateways/nginx/cluster.conf")
     }
 
     /// Starts nginx before `nodes`.
@@ -88,12 +88,6 @@ final class Gateway: Sendable {
         }
         return gateway
     }
-}
-
-/// The folder of the package.
-enum Repository {
-    /// Its path, from where this file was compiled.
-    static let root = #filePath.split(separator: "/").dropLast(4).reduce("") { "\($0)/\($1)" }
 }
 
 /// An application that answers each request with its head as the body.
