@@ -58,10 +58,7 @@ extension MemberKind where Value == Secret {
             value,
             place,
             errors in
-            guard case .text(let text) = value else {
-                errors.append(place.wrongType("a string"))
-                return nil
-            }
+            guard let text = MemberRules.string(value, place, &errors) else { return nil }
             guard MemberRules.fits(text, length, place, &errors) else { return nil }
             return Secret(text)
         }
@@ -133,10 +130,7 @@ extension MemberKind {
             value,
             place,
             errors in
-            guard case .text(let text) = value else {
-                errors.append(place.wrongType("a string"))
-                return nil
-            }
+            guard let text = MemberRules.string(value, place, &errors) else { return nil }
             guard let id = ID<Kind>(text) else {
                 errors.append(place.complaint("malformed", "must be a UUID of 36 characters"))
                 return nil
@@ -154,10 +148,7 @@ extension MemberKind {
             value,
             place,
             errors in
-            guard case .text(let text) = value else {
-                errors.append(place.wrongType("a string"))
-                return nil
-            }
+            guard let text = MemberRules.string(value, place, &errors) else { return nil }
             guard let choice = Value(rawValue: text) else {
                 let list = names.joined(separator: ", ")
                 errors.append(place.complaint("unknown-choice", "must be one of: \(list)"))
@@ -210,10 +201,8 @@ extension MemberKind {
 
 /// The checks that several kinds share.
 enum MemberRules {
-    static func text(
+    static func string(
         _ value: JSONValue,
-        _ length: ClosedRange<Int>,
-        allowsLines: Bool,
         _ place: MemberPlace,
         _ errors: inout [MemberError]
     ) -> String? {
@@ -221,6 +210,17 @@ enum MemberRules {
             errors.append(place.wrongType("a string"))
             return nil
         }
+        return text
+    }
+
+    static func text(
+        _ value: JSONValue,
+        _ length: ClosedRange<Int>,
+        allowsLines: Bool,
+        _ place: MemberPlace,
+        _ errors: inout [MemberError]
+    ) -> String? {
+        guard let text = string(value, place, &errors) else { return nil }
         guard fits(text, length, place, &errors) else { return nil }
         let isClean = text.unicodeScalars.allSatisfy {
             $0.properties.generalCategory != .control
