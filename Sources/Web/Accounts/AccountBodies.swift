@@ -18,6 +18,23 @@ package struct ProfileRequest: RequestBody {
             phoneNumber: members.optionalText("phone_number", 3...32, help: "Phone number."),
             birthdate: members.optionalText("birthdate", 10...10, help: "As `2001-12-31`.")
         )
+        if let birthdate = profile.birthdate, !Self.isDay(birthdate) {
+            members.complain("birthdate", "malformed", "must be a day, as 2001-12-31")
+        }
+    }
+
+    /// Whether some calendar has the day; its year may be `0000`, for one that is not told (OpenID
+    /// Connect Core section 5.1).
+    private static func isDay(_ text: String) -> Bool {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        let isForm =
+            parts.map(\.utf8.count) == [4, 2, 2]
+            && parts.allSatisfy { $0.utf8.allSatisfy { (48...57).contains($0) } }
+        let numbers = parts.compactMap { Int($0) }
+        guard isForm, numbers.count == 3, (1...12).contains(numbers[1]) else { return false }
+        let isLeap = numbers[0] % 4 == 0 && (numbers[0] % 100 != 0 || numbers[0] % 400 == 0)
+        let lengths = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        return (1...lengths[numbers[1] - 1]).contains(numbers[2])
     }
 }
 
