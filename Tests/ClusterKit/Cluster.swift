@@ -58,7 +58,8 @@ package struct TestNode: Sendable {
     /// The value of a metric without labels.
     package func value(_ name: String) -> Int {
         for line in metrics.exposition().split(separator: "\n") where line.hasPrefix("\(name) ") {
-            return Int(line.dropFirst(name.count + 1)) ?? -1
+            // What is computed is written with a fraction.
+            return Double(line.dropFirst(name.count + 1)).map { Int($0) } ?? -1
         }
         return -1
     }

@@ -142,14 +142,17 @@ extension Cluster {
 
     /// Waits until so many backends of this database wait for a lock.
     package func untilBlocked(_ count: Int64 = 1) async throws {
-        try await until("\(count) backends wait for a lock") {
-            try await number(
-                """
-                SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'
-                """
-            ) >= count
-        }
+        try await until("\(count) backends wait for a lock") { try await blockedCount() >= count }
+    }
+
+    /// How many backends of this database wait for a lock.
+    package func blockedCount() async throws -> Int64 {
+        try await number(
+            """
+            SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'
+            """
+        )
     }
 }
 

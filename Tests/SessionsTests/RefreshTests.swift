@@ -123,7 +123,8 @@ import Web
         }
     }
 
-    @Test func `A session ends when it is idle, and at its limit in any case`() async throws {
+    @Test func `A session ends when it is idle, and at its limit in any case (S1-20)`() async throws
+    {
         let limits = ["sessions.idle_limit": "1h", "sessions.absolute_limit": "2h"]
         try await Cluster.run(set: limits) { cluster in
             _ = try await cluster.signUp()
@@ -139,12 +140,41 @@ import Web
         }
     }
 
-    @Test func `A session with another nonce than the token's is none of its`() async throws {
+    /// A state of a session or its account in which nothing is refreshed.
+    struct Obstacle: Sendable, CustomTestStringConvertible {
+        let sql: String
+        let refusal: RefreshRefusal
+        var testDescription: String { sql }
+    }
+
+    @Test(arguments: [
+        Obstacle(sql: "DELETE FROM sessions", refusal: .invalid),
+        Obstacle(sql: "UPDATE sessions SET nonce_digest = sha256('another')", refusal: .invalid),
+        Obstacle(sql: "UPDATE sessions SET revoked_at = now()", refusal: .revoked),
+        Obstacle(
+            sql: "UPDATE account_signatures SET generation = generation + 1",
+            refusal: .revoked
+        ),
+        Obstacle(sql: "UPDATE accounts SET state = 'disabled'", refusal: .revoked),
+        Obstacle(
+            sql: "UPDATE sessions SET idle_expires_at = now() - interval '1 s'",
+            refusal: .expired
+        ),
+        Obstacle(
+            sql: "UPDATE sessions SET idle_expires_at = now() - interval '1 s', expires_at = now()",
+            refusal: .expired
+        ),
+    ])
+    func `A refresh wants its session there, alive, and of the same nonce (S0-10, W10)`(
+        obstacle: Obstacle
+    ) async throws {
         try await Cluster.run { cluster in
             _ = try await cluster.signUp()
             let pair = try await cluster.signIn()
-            try await cluster.run("UPDATE sessions SET nonce_digest = sha256('another')")
-            await #expect(throws: RefreshRefusal.invalid) { try await cluster.refresh(pair) }
+            try await cluster.run(obstacle.sql)
+            await #expect(throws: obstacle.refusal) { try await cluster.refresh(pair) }
+            // It mints nothing, and a mere mismatch takes nothing from anybody.
+            #expect(try await cluster.number("SELECT max(refresh_generation) FROM sessions") < 2)
             #expect(try await cluster.number("SELECT count(*) FROM revocation_log") == 0)
         }
     }
