@@ -107,6 +107,13 @@ import Testing
         let cluster = try await Cluster.shared()
         let tokens = try await cluster.signIn(cluster.person())
         var tried = 0
+        // What is open to anyone is this list and no more (S0-14).
+        let open = PublicAPI.catalogue.operations.filter { $0.gate == .anyone }.map(\.name)
+        #expect(
+            Set(open) == [
+                "accounts.register", "gateway.jwks", "gateway.verify", "sessions.sign_in",
+            ]
+        )
         for info in PublicAPI.catalogue.operations {
             for request in requests(info, session: tokens.session) {
                 let answer = try await ask(cluster, request, [])

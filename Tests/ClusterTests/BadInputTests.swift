@@ -133,9 +133,16 @@ import Testing
                     "\(name)"
                 )
                 #expect(answer["Content-Type"] == "application/problem+json; charset=utf-8")
+                #expect(
+                    answer.json.names.isSubset(of: [
+                        "type", "title", "status", "detail", "instance", "code", "errors",
+                    ]),
+                    "\(name)"
+                )
                 tried += 1
             }
         }
+        // Every refusal had one of the stable codes, with its status, in one form (S4-19).
         #expect(tried > 100)
         #expect(try await cluster.rowCounts() == before)
     }

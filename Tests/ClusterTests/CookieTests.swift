@@ -20,9 +20,10 @@ import Testing
 
     @Test
     func
-        `a browser gets three cookies and no token in the body (row 99, S2-2, S2-10, S3-T9, S3-9)`()
+        `a browser gets three cookies and no token in the body (row 99, S2-2, S2-10, S3-T9, S4-4)`()
         async throws
     {
+        // The refresh token's place is an HttpOnly cookie (S3-9).
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
         let answer = try await cluster.login(person.email, person.password, transport: "cookie")
@@ -118,6 +119,7 @@ import Testing
             )
             #expect(verdict.status == 403)
         }
+        // A denied request has done nothing: not ended, not changed, not exchanged (S3-T3).
         try await cluster.expectEverywhere(200, [mine.cookieField])
         let good = try await cluster.node.send(
             "GET",
@@ -175,7 +177,8 @@ import Testing
     }
 
     @Test
-    func `the refresh cookie is exchanged with its CSRF value, and cleared when refused (row 124)`()
+    func
+        `the refresh cookie is exchanged with its CSRF value, and cleared when refused (row 124)`()
         async throws
     {
         let cluster = try await Cluster.shared()
@@ -185,7 +188,12 @@ import Testing
         #expect(answer.json.names == ["csrf_token", "expires_in", "session_id"])
         let second = try Browser(answer)
         #expect(second.session == first.session)
+        // Both cookies are replaced; the body has neither (S3-10, S4-8).
         #expect(second.cookies[Self.refresh] != first.cookies[Self.refresh])
+        #expect(second.cookies[Self.access] != first.cookies[Self.access])
+        for secret in [Self.access, Self.refresh] {
+            #expect(!answer.body.contains(try #require(second.cookies[secret])))
+        }
         try await cluster.expectEverywhere(200, [second.cookieField])
         let third = try Browser(
             await cluster.node.send("POST", "/v1/auth/refresh", second.fields)
@@ -210,13 +218,16 @@ import Testing
     }
 
     @Test
-    func `a logout clears every cookie and what the browser cached (rows 97, 103, S2-3, S4-9)`()
+    func
+        `a logout clears every cookie and what the browser cached (rows 97, 103, S2-3, S4-9)`()
         async throws
     {
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
         for target in ["/v1/auth/logout", "/v1/auth/logout-all"] {
             let browser = try await cluster.browse(person)
+            // What a check says of a cookie, before and after (S4-7).
+            try await cluster.expectEverywhere(200, [browser.cookieField])
             let answer = try await cluster.gateway.send("POST", target, browser.fields)
             #expect(answer.status == 204)
             #expect(answer["Clear-Site-Data"] == "\"cache\"")

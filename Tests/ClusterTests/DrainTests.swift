@@ -105,6 +105,7 @@ import Testing
         `a node refuses a sample, short or missing key and plain HTTP (S3-T6, S0-T12, row 283)`()
         async throws
     {
+        // S0-16: a key of fewer than 32 bytes is refused.
         let binary = try NodeProcess.binary
         let good = [
             "WATCHWORD_PUBLIC_URL": "https://auth.example.test",

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.serialized) struct EnumerationTests {
     @Test
-    func `unknown, wrong and disabled get one answer (rows 1, 42, S0-T9, S3-15, S0-28)`()
+    func `unknown, wrong and disabled get one answer (rows 1, 42, S0-T9, S0-24, S3-15, S0-28)`()
         async throws
     {
         let cluster = try await Cluster.shared()

@@ -4,6 +4,7 @@ import Primitives
 import TestKit
 import Testing
 
+@testable import Tokens
 @testable import Web
 
 @Suite struct GatewayTests {
@@ -58,6 +59,36 @@ import Testing
                 #expect(!got.values.joined().contains { ["admin", "root"].contains($0) })
             }
             #expect(try await cluster.gateway.send("GET", "/app/page", forgery).status == 401)
+        }
+    }
+
+    @Test
+    func `a good token passes the gateway, and no other request gets behind it (S2-6, S3-4)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.person())
+        let out = try await cluster.signIn(cluster.person())
+        _ = try await cluster.node.send("POST", "/v1/auth/logout", out.bearer)
+        let forge = try await TokenForge(cluster)
+        let foreign = try forge.change(tokens.access) { $0.audience = "somebody" }
+        let bad: [(token: String?, code: String)] = [
+            (nil, "token-missing"), ("nonsense", "token-malformed"), (foreign, "token-invalid"),
+            (try forge.expired(tokens.access), "token-expired"), (out.access, "token-revoked"),
+        ]
+        for method in ["GET", "POST", "DELETE"] {
+            let passed = try await cluster.gateway.send(method, "/app/page", tokens.bearer)
+            #expect(passed.status == 200)
+            #expect(passed.body.hasPrefix("\(method) /app/page HTTP/1."))
+            for (token, code) in bad {
+                let fields = token.map { [("Authorization", "Bearer \($0)")] } ?? []
+                let refused = try await cluster.gateway.send(method, "/app/page", fields)
+                #expect(refused.status == 401, "\(code)")
+                // The application answers with the head that it got.
+                #expect(!refused.body.contains("/app/page"), "\(code)")
+                let direct = try await cluster.node.send(method, "/verify", fields)
+                #expect(direct.code == code)
+            }
         }
     }
 

@@ -55,12 +55,13 @@ import Testing
             #expect(try await node.client.send("GET", "/verify").status == 401)
             let bad = [("Authorization", "Bearer a.b.c")]
             #expect(try await node.client.send("GET", "/verify", bad).status == 401)
+            // The health of a node is that of its stores (S4-18, S4-T16).
             let ready = try await readiness(node)
             #expect(ready.status == 503)
             #expect(ready.text("checks.postgres") != "ok")
             #expect(try await node.management.send("GET", "/livez").status == 200)
         }
-        // A logout that cannot be kept is not acknowledged (row 122).
+        // A logout that cannot be kept is not acknowledged (row 122, S0-T6).
         let out = try await cluster.node.send("POST", "/v1/auth/logout", tokens.bearer)
         #expect(out.status == 503)
         #expect(!out.body.contains("SELECT"))
@@ -125,6 +126,7 @@ import Testing
                     && ready.text("checks.postgres") == "ok"
             }
         }
+        // No check needs Redis, and none of its keys opens anything (S0-17).
         let again = try await cluster.signIn(person)
         let out = try await cluster.node.send("POST", "/v1/auth/logout-all", again.bearer)
         #expect(out.status == 204)

@@ -30,6 +30,7 @@ import Testing
                 #expect(answer.status == 200, "\(method) \(target)")
                 #expect(answer.body.isEmpty)
                 for name in Self.identity { #expect(answer.values(name).count == 1, "\(name)") }
+                // What other services ask of a token: whose it is (S0-13).
                 #expect(answer["X-Auth-User"] == person.id)
                 #expect(answer["X-Auth-Session"] == tokens.session)
                 #expect(answer["X-Auth-Roles"] == "member")

@@ -7,9 +7,10 @@ import Testing
 
 @Suite struct WalkTests {
     @Test
-    func `a person signs up, signs in by any spelling, and is known (S0-1, S0-3, S1-13, S1-14)`()
+    func `a person signs up, signs in by any spelling, and is known (S0-1, S0-3, S0-19, S1-14)`()
         async throws
     {
+        // S2-5, S3-2, S3-18 and S4-4 ask for parts of the same.
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
         for login in [
@@ -40,12 +41,19 @@ import Testing
             #expect(me.text("username") == person.username)
             #expect(me.json.at("roles") == .list([.text("member")]))
             #expect(me["Cache-Control"] == "no-store")
+            #expect(
+                me.json.names == [
+                    "id", "email", "username", "confirmed", "roles", "created_at", "last_login_at",
+                    "profile",
+                ]
+            )
             for secret in ["password", "phc", "generation"] { #expect(!me.body.contains(secret)) }
         }
         try await cluster.expectEverywhere(200, tokens.bearer)
     }
 
-    @Test func `the same address in another spelling is taken (S0-20, S3-T7, row 2)`() async throws
+    @Test func `the same address in another spelling is taken (S0-20, S0-24, S3-T7, row 2)`()
+        async throws
     {
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
@@ -72,11 +80,12 @@ import Testing
     }
 
     @Test
-    func `a refresh gives a pair, needs no access token, and an old one ends the session (S0-T1)`()
+    func `a refresh needs no access token, rotates, and an old one ends the session (S0-T1, S3-6)`()
         async throws
     {
         let cluster = try await Cluster.shared()
-        let first = try await cluster.signIn(cluster.person())
+        let person = try await cluster.person()
+        let first = try await cluster.signIn(person)
         let second = try Tokens(await cluster.refresh(first.refresh, at: cluster.nodes[1].client))
         #expect(second.session == first.session)
         #expect(second.refresh != first.refresh)
@@ -84,7 +93,17 @@ import Testing
         // Inside the grace window the just-replaced one gets the same child, never a second.
         let again = try Tokens(await cluster.refresh(first.refresh, at: cluster.nodes[2].client))
         #expect(again.refresh == second.refresh)
-        let third = try Tokens(await cluster.refresh(second.refresh))
+        // Whoever else is signed in, the pair is for the owner of the refresh token (S0-9, S1-20).
+        let stranger = try await cluster.signIn(cluster.person())
+        let third = try Tokens(
+            await cluster.node.send(
+                "POST",
+                "/v1/auth/refresh",
+                stranger.bearer,
+                json: "{\"refresh_token\":\"\(second.refresh)\"}"
+            )
+        )
+        #expect(try await cluster.node.send("GET", "/v1/me", third.bearer).text("id") == person.id)
         try await cluster.expectEverywhere(200, third.bearer)
         // Two generations back is reuse, whoever it is.
         let reuse = try await cluster.refresh(first.refresh)
@@ -156,11 +175,20 @@ import Testing
             #expect(try await cluster.node.send("DELETE", target, mine[0].bearer).status == 404)
         }
 
+        // Only what lives is listed (S0-12).
+        func listed(_ tokens: Tokens) async throws -> Set<String> {
+            let answer = try await cluster.node.send("GET", "/v1/me/sessions", tokens.bearer)
+            return Set((answer.json.at("items")?.items ?? []).compactMap { $0.at("id")?.string })
+        }
+        #expect(try await listed(mine[0]) == Set([0, 2, 3].map { mine[$0].session }))
+        #expect(try await listed(stranger) == [stranger.session])
+
         let others = "/v1/me/sessions?except=current"
         let kept = try Tokens(await cluster.node.send("DELETE", others, mine[0].bearer))
         #expect(kept.session == mine[0].session)
         for old in mine { try await cluster.expectEverywhere(401, old.bearer) }
         try await cluster.expectEverywhere(200, kept.bearer)
+        #expect(try await listed(kept) == [kept.session])
         #expect(try await cluster.refresh(mine[3].refresh).status == 401)
         _ = try Tokens(await cluster.refresh(kept.refresh))
         let bare = try await cluster.node.send("DELETE", "/v1/me/sessions", kept.bearer)
@@ -172,6 +200,7 @@ import Testing
         `after a logout no node and no gateway lets the next request pass (W1, S0-7, S2-3, S3-T4)`()
         async throws
     {
+        // S1-16 and S3-3 ask for the same of the refresh token.
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
         for node in cluster.nodes {
@@ -226,7 +255,7 @@ import Testing
     }
 
     @Test
-    func `history is newest first and pages neither repeat nor skip (S4-T16, S4-13, S1-24, S4-5)`()
+    func `history is newest first and pages neither repeat nor skip (S4-T16, S4-13, S1-24, S1-9)`()
         async throws
     {
         let cluster = try await Cluster.shared()
@@ -241,6 +270,7 @@ import Testing
         }
         let tokens = try await cluster.signIn(person)
         var agents: [String] = []
+        var addresses: [String] = []
         var outcomes: [String] = []
         var times: [String] = []
         var target = "/v1/me/login-history?limit=3"
@@ -250,6 +280,7 @@ import Testing
             for item in page.json.at("items")?.items ?? [] {
                 #expect(item.names == ["at", "ip_address", "user_agent", "outcome"])
                 agents.append(item.at("user_agent")?.string ?? "?")
+                addresses.append(item.at("ip_address")?.string ?? "?")
                 outcomes.append(item.at("outcome")?.string ?? "?")
                 times.append(item.at("at")?.string ?? "?")
             }
@@ -257,6 +288,10 @@ import Testing
             target = "/v1/me/login-history?limit=3&cursor=\(cursor)"
         }
         #expect(agents == [""] + (0..<7).reversed().map { "agent \($0)" })
+        #expect(addresses == ["127.0.0.1"] + (0..<7).reversed().map { "203.0.113.\($0)" })
+        // The time of the latest one stands at the account too (S4-5).
+        let me = try await cluster.node.send("GET", "/v1/me", tokens.bearer)
+        #expect(me.text("last_login_at") == times.first)
         #expect(outcomes[4] == "wrong-password")
         #expect(outcomes.filter { $0 == "signed-in" }.count == 7)
         #expect(times == times.sorted(by: >))
