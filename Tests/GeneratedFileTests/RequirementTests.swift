@@ -7,7 +7,7 @@ import Testing
 @Suite struct RequirementTests {
     private static let page = "docs/differences.md"
 
-    /// What is not built yet, and the ids that wait for it. Built things leave this list.
+    /// What is not built yet, and the ids that wait for it; built things leave this list.
     private static let waiting = [
         "mail, confirmation and recovery":
             "S0-2 S0-5 S0-26 S0-29 S0-30 S0-31 S0-T2 S0-T3 S0-T7 S1-3 S1-19 S2-1 S2-4 S2-9",
