@@ -108,7 +108,7 @@ import Testing
             #expect([200, 403].contains(answer.status))
             let behind = try await cluster.node.send("GET", "/verify/x?\(query)", tokens.bearer)
             #expect(behind.status == 200, "\(query)")
-            // Without a credential a requirement never helps.
+            // Without a credential a requirement never helps (S2-7).
             #expect(try await cluster.node.send("GET", "/verify?\(query)").status == 401)
         }
         let names = try await cluster.node.send("GET", "/verify", tokens.bearer)["X-Auth-Roles"]
