@@ -71,10 +71,10 @@ import Testing
         var out = """
             # Requirements
 
-            Generated from the citations in the tests; `make regenerate` rewrites it. Each id names a
-            feature or a defect of the five services that Watchword replaces. A row points at the tests
-            that prove what Watchword does about it (*otherwise*: not as that service did, and the page
-            says how), or says what it waits for.
+            Generated from the citations in the tests; `make regenerate` rewrites it. Each id names
+            a feature or a defect of the five services that Watchword replaces. A row points at the
+            tests that prove what Watchword does about it (*otherwise*: not as that service did, and
+            the page says how), or says what it waits for.
 
             | Id | State | Where |
             |---|---|---|
