@@ -1,7 +1,7 @@
 # `make` alone prints the menu.
 PACKAGES := postgresql redis-server nginx curl libpq-dev libhiredis-dev libsodium-dev \
 	libjansson-dev libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl python3 \
-	python3-venv
+	python3-venv spin gcc libc6-dev
 SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=
@@ -9,7 +9,7 @@ DEV_FLAGS ?=
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
-	manifests containers
+	manifests containers models
 
 menu:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,10 @@ manifests:
 ## make containers  build the image and run docker-compose.yml once, with podman, offline (root)
 containers:
 	scripts/try-containers
+
+## make models      check the models of the revocation guarantee, and that each mutant is caught
+models: packages
+	models/run
 
 ## make bench       side-by-side benchmarks, as ratios
 bench: packages
