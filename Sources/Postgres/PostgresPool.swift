@@ -89,14 +89,36 @@ package final class PostgresPool: PostgresExecutor, Service {
         parameters: [UInt8],
         deadline: Deadline?
     ) async throws -> PostgresResult {
-        let job = Job(
-            .run(info, parameters: parameters),
-            deadline: deadline ?? .after(configuration.statementDeadline)
-        )
-        guard case .result(let result) = try await submit(job) else {
+        let limit = deadline ?? .after(configuration.statementDeadline)
+        let answer = try await withinRequest(info.name) { request in
+            // Nobody needs a late read. What a write that was sent has done must be known, and
+            // `lock_timeout` sees to it that it is known soon.
+            let isRead = info.kind == .read && deadline == nil
+            let until = isRead ? min(limit, request ?? limit) : limit
+            return try await submit(Job(.run(info, parameters: parameters), deadline: until))
+        }
+        guard case .result(let result) = answer else {
             preconditionFailure("a statement is answered by a result")
         }
         return result
+    }
+
+    /// Runs `body` unless the request it belongs to is over; a failure that may come from the lack
+    /// of time says so.
+    ///
+    /// After the answer that time was up, nothing of a request can happen any more: what was not
+    /// sent never is, and what was sent has been waited for.
+    private func withinRequest(
+        _ doing: String,
+        _ body: (Deadline?) async throws -> Job.Answer
+    ) async throws -> Job.Answer {
+        guard let request = RequestDeadline.current else { return try await body(nil) }
+        guard !request.hasPassed else { throw DeadlineExceeded(doing: doing) }
+        do {
+            return try await body(request)
+        } catch let error as PostgresError where error.isTransient && request.hasPassed {
+            throw DeadlineExceeded(doing: error.description)
+        }
     }
 
     /// Runs `body` on a connection of its own; the caller ends it as it found it.
@@ -107,7 +129,10 @@ package final class PostgresPool: PostgresExecutor, Service {
         _ body: (PostgresSession) async throws -> R
     ) async throws -> R {
         let deadline = deadline ?? .after(configuration.statementDeadline)
-        guard case .lease(let lease) = try await submit(Job(.lease, deadline: deadline)) else {
+        let answer = try await withinRequest("transaction") { _ in
+            try await submit(Job(.lease, deadline: deadline))
+        }
+        guard case .lease(let lease) = answer else {
             preconditionFailure("a wish for a connection is answered by one")
         }
         let session = PostgresSession(lease, deadline: deadline)

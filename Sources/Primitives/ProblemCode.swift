@@ -32,7 +32,9 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case emailTaken = "email-taken"
     case usernameTaken = "username-taken"
     case tooManyAttempts = "too-many-attempts"
+    case tooManyConnections = "too-many-connections"
     case overloaded
+    case deadlineExceeded = "deadline-exceeded"
     case storeUnavailable = "store-unavailable"
     case notReady = "not-ready"
     case internalError = "internal-error"
@@ -56,9 +58,9 @@ extension ProblemCode {
         case .emailTaken, .usernameTaken: 409
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
-        case .tooManyAttempts: 429
+        case .tooManyAttempts, .tooManyConnections: 429
         case .internalError: 500
-        case .overloaded, .storeUnavailable, .notReady: 503
+        case .overloaded, .deadlineExceeded, .storeUnavailable, .notReady: 503
         }
     }
 

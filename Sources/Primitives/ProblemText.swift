@@ -29,7 +29,8 @@ extension ProblemCode {
             .permissionDenied, .originalRequestRefused, .registrationDisabled, .emailTaken,
             .usernameTaken:
             ruleManual
-        case .tooManyAttempts, .overloaded, .storeUnavailable, .notReady, .internalError:
+        case .tooManyAttempts, .tooManyConnections, .overloaded, .deadlineExceeded,
+            .storeUnavailable, .notReady, .internalError:
             serviceManual
         }
     }
@@ -229,6 +230,20 @@ extension ProblemCode {
                 "Too many attempts",
                 "The limit for this account, address or operation is reached.",
                 "Wait as long as `Retry-After` says."
+            )
+        case .tooManyConnections:
+            Manual(
+                "Too many connections",
+                "This address has as many connections open as one may have.",
+                "Close some, or let requests share them; a proxy belongs in "
+                    + "`http.trusted_proxies`."
+            )
+        case .deadlineExceeded:
+            Manual(
+                "Deadline exceeded",
+                "The request took longer than `http.request_time` allows, so it was given up; "
+                    + "nothing of it happens later.",
+                "Try again after `Retry-After`; read first what a part of it may have done."
             )
         case .overloaded:
             Manual(

@@ -37,9 +37,13 @@ package struct Bindings {
         add(info) { context, body in
             try await Self.declared(info) {
                 var context = context
-                context.caller = try await gatekeeper(info.gate, context)
+                let asked = context
+                context.caller = try await asked.timed { try await gatekeeper(info.gate, asked) }
                 let input = try await Self.read(Input.self, info, context, body)
-                return try await handler(input, context).reply(info)
+                // A body has a limit of its own (`bodyTime`); the answer's time runs from its end.
+                if body.isPresent { context.deadline = .after(context.timeAllowed) }
+                let known = context
+                return try await known.timed { try await handler(input, known) }.reply(info)
             }
         }
     }
@@ -54,8 +58,10 @@ package struct Bindings {
         add(info) { context, body in
             try await Self.declared(info) {
                 var context = context
-                context.caller = try await gatekeeper(info.gate, context)
-                return try await handler(context, body)
+                let asked = context
+                context.caller = try await asked.timed { try await gatekeeper(info.gate, asked) }
+                let known = context
+                return try await known.timed { try await handler(known, body) }
             }
         }
     }

@@ -152,7 +152,8 @@ package struct OperationInfo: Sendable {
     /// Every problem it can answer: what it declares, and what its shape implies.
     package var problems: [ProblemCode] {
         var all: Set<ProblemCode> = [
-            .malformedRequest, .requestTimeout, .overloaded, .storeUnavailable, .internalError,
+            .malformedRequest, .requestTimeout, .overloaded, .deadlineExceeded, .storeUnavailable,
+            .internalError,
         ]
         all.formUnion(declaredProblems)
         all.formUnion(gate.problems)

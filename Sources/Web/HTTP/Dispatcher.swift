@@ -106,6 +106,7 @@ package struct Dispatcher: Sendable {
             id: RequestID(at: now, entropy: entropy),
             now: now,
             deadline: Deadline(started + settings.limits.requestTime),
+            timeAllowed: settings.limits.requestTime,
             clientAddress: addresses.find(peer: peer, forwardedFor: headers[values: .forwardedFor]),
             peerAddress: peer,
             isPeerTrusted: addresses.isTrusted(peer),

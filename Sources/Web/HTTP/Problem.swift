@@ -37,6 +37,9 @@ package struct Problem: Sendable {
             self.init(refusal.code, refusal.detail)
             errors = refusal.memberErrors
             retryAfter = refusal.retryAfter
+        case let late as DeadlineExceeded:
+            self.init(.deadlineExceeded)
+            cause = late
         case let fault as any Fault:
             self.init(fault.isTransient ? .storeUnavailable : .internalError)
             cause = fault

@@ -11,8 +11,13 @@ package struct RequestContext: Sendable {
     package let id: RequestID
     /// The wall-clock time at which it arrived.
     package let now: Timestamp
-    /// When the caller stops waiting; pass it to every store.
-    package let deadline: Deadline
+    /// When the request is given up.
+    ///
+    /// Counted from its head, and anew from the end of its body; `RequestDeadline` hands it to
+    /// every store.
+    package internal(set) var deadline: Deadline
+    /// How long an answer may take.
+    let timeAllowed: Duration
     /// Whose request it is.
     package let clientAddress: IPAddress
     /// The other end of the socket: a gateway, or the client itself.
@@ -52,6 +57,11 @@ package struct RequestContext: Sendable {
 
     /// Whether the method promises not to change anything (RFC 9110 section 9.2.1).
     package var isSafe: Bool { OriginRules.isSafe(method) }
+
+    /// Runs `body` as a part of this request: when its time is up, stores begin nothing for it.
+    func timed<R>(_ body: () async throws -> R) async throws -> R {
+        try await RequestDeadline.$current.withValue(deadline, operation: body)
+    }
 
     /// The id in path segment `name`.
     ///
