@@ -156,6 +156,13 @@ struct WebSettings: Sendable {
             within: 1...1_000_000,
             help: "The most connections to a listener; more wait to be accepted."
         )
+        limits.connectionsPerAddress = source.integer(
+            "http.connections_per_address",
+            default: limits.connectionsPerAddress,
+            within: 0...1_000_000,
+            help: "The most connections of one address (of one /64 with IPv6), save the trusted"
+                + " proxies; more are answered 429. 0 is no limit."
+        )
         return limits
     }
 }

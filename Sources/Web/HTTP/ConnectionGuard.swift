@@ -30,11 +30,20 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var due: NIODeadline
     private var ticker: Scheduled<Void>?
 
-    init(_ limits: HTTPLimits, refusal: @escaping (ProblemCode, String) -> ByteBuffer) {
+    /// Whether whatever comes is answered that this address has too many connections.
+    private let isRefused: Bool
+
+    init(
+        _ limits: HTTPLimits,
+        isRefused: Bool = false,
+        refusal: @escaping (ProblemCode, String) -> ByteBuffer
+    ) {
         self.limits = limits
+        self.isRefused = isRefused
         self.refusal = refusal
         framing = RequestFraming(limits)
-        due = .now() + TimeAmount(limits.headTime)
+        // One that is refused may not hold its place by saying nothing.
+        due = .now() + TimeAmount(isRefused ? limits.lingerTime : limits.headTime)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { tick(context) }
@@ -48,6 +57,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isDeaf else { return }
+        if isRefused {
+            return write(.init(.tooManyConnections, "This address has too many."), context)
+        }
         var buffer = unwrapInboundIn(data)
         if held.readableBytes == 0 { held = buffer } else { held.writeBuffer(&buffer) }
         var step = RequestFraming.Step()

@@ -25,6 +25,7 @@ package struct HTTPServer: Service {
     private let front: Front?
     private let onListening: @Sendable (SocketAddress) async -> Void
     private let drain = Drain()
+    private let peers: PeerCounter
 
     /// A listener; `onListening` is told the bound address.
     package init(
@@ -42,6 +43,10 @@ package struct HTTPServer: Service {
         self.logger = logger
         self.front = front
         self.onListening = onListening
+        peers = PeerCounter(
+            limit: settings.limits.connectionsPerAddress,
+            exempt: settings.trustedProxies
+        )
         dispatcher = Dispatcher(
             settings,
             routes: routes,
@@ -102,6 +107,7 @@ package struct HTTPServer: Service {
         let drain = drain
         let limits = settings.limits
         let front = front
+        let peers = peers
         let inner = HTTP1Channel(
             responder: { request, writer, channel in
                 try await Self.respond(request, writer, channel, dispatcher, drain)
@@ -116,9 +122,13 @@ package struct HTTPServer: Service {
         )
         return LoopChannel(inner: inner) { channel in
             let peer = IPAddress(channel.remoteAddress)
-            try front?(channel)
+            let verdict = peers.admit(channel, from: peer)
+            // Closed when it has been set up: a set-up that fails is the listener's failure.
+            if verdict == .dropped { channel.eventLoop.execute { channel.close(promise: nil) } }
+            // A front answers by itself, so one that is refused never sees it.
+            if verdict == .served { try front?(channel) }
             try channel.pipeline.syncOperations.addHandler(
-                ConnectionGuard(limits) { code, detail in
+                ConnectionGuard(limits, isRefused: verdict != .served) { code, detail in
                     dispatcher.refuse(code, detail, peer: peer).http1Bytes
                 }
             )

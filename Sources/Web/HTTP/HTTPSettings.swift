@@ -1,4 +1,5 @@
-// What a listener needs to know. Every limit has a name and a default; none can be switched off.
+// What a listener needs to know. Every limit has a name and a default; only the number of
+// connections for each address can be switched off, for proxies that are not known by address.
 
 /// The limits of one listener (checklist rows 252, 258).
 package struct HTTPLimits: Sendable {
@@ -26,6 +27,8 @@ package struct HTTPLimits: Sendable {
     package var drainTime: Duration = .seconds(20)
     /// How many connections at once; more wait unaccepted.
     package var connections = 10_000
+    /// How many connections one address may have, save the trusted proxies; zero is no limit.
+    package var connectionsPerAddress = 2_000
     /// How many connections may wait unaccepted.
     package var backlog = 1024
 
