@@ -4,7 +4,7 @@
 package import HTTPTypes
 internal import Primitives
 
-/// The rules about `Origin` and `Sec-Fetch-Site`, and CORS.
+/// The rules about `Origin`, `Sec-Fetch-Site` and `Referer`, and CORS.
 package struct OriginRules: Sendable {
     private let own: String
     private let allowed: Set<String>
@@ -41,8 +41,23 @@ package struct OriginRules: Sendable {
         if headers[values: .secFetchSite].contains("cross-site"), !isListed {
             throw WebRefusal(.crossSiteRequest)
         }
-        guard !origins.isEmpty else { return }
+        guard !origins.isEmpty else { return try checkReferer(headers) }
         guard isListed || (origins.count == 1 && origins[0] == own) else {
+            throw WebRefusal(.originRefused)
+        }
+    }
+
+    /// Judges the page that a browser names where it says nothing else of it (row 146).
+    ///
+    /// Only where neither `Origin` nor `Sec-Fetch-Site` was sent, and no `Authorization`: a
+    /// browser adds that to no request by itself, so nobody rides on it. A page may keep its
+    /// `Referer` back, so its absence proves nothing; the CSRF value is asked for all the same.
+    private func checkReferer(_ headers: HTTPFields) throws(WebRefusal) {
+        let pages = headers[values: .referer]
+        guard !pages.isEmpty, !headers.contains(.secFetchSite), !headers.contains(.authorization)
+        else { return }
+        let page = Self.origin(of: pages[0])
+        guard pages.count == 1, page == own || allowed.contains(page) else {
             throw WebRefusal(.originRefused)
         }
     }
