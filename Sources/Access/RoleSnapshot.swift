@@ -35,7 +35,7 @@ package struct RoleSnapshot: Sendable {
         ids.compactMap { roles[$0]?.name }.sorted()
     }
 
-    /// Whether any of `ids` permits `permission`.
+    /// Whether any of `ids` permits `permission`, which is a whole name: `*` has no meaning in it.
     package func permits(_ permission: String, _ ids: [RoleID]) -> Bool {
         ids.contains { roles[$0]?.permissions.contains(permission) ?? false }
     }
@@ -43,18 +43,24 @@ package struct RoleSnapshot: Sendable {
 
 /// Keeps the node's snapshot of the roles.
 package final class RoleKeeper: Service {
+    /// The roles are read all at once.
+    private enum Everything { case everything }
     private struct State {
         var snapshot = RoleSnapshot([:])
-        var askedAt: MonotonicInstant?
+        /// Ids that were looked for and are not there, with when; they were deleted.
+        var absent: [RoleID: MonotonicInstant] = [:]
     }
     private let database: any PostgresExecutor
     private let logger: Logger
     private let state = Mutex(State())
+    private let held: HeldRoles
+    private let reads = SharedRead<Everything>()
 
     /// A keeper that has loaded nothing yet.
     package init(database: any PostgresExecutor, logger: Logger) {
         self.database = database
         self.logger = logger
+        held = HeldRoles(database: database)
     }
 
     /// The snapshot as it is now.
@@ -70,17 +76,54 @@ package final class RoleKeeper: Service {
         state.withLock { $0.snapshot = snapshot }
     }
 
-    /// The snapshot, read again first if it lacks one of `ids`; at most once a second.
+    /// The snapshot, read again first if it lacks one of `ids`.
+    ///
+    /// Those who lack something at the same time share one read; an id that was not found is looked
+    /// for again a second later at the earliest, and until then grants nothing.
     package func snapshot(knowing ids: [RoleID]) async throws -> RoleSnapshot {
-        let now = MonotonicInstant.now
-        let isDue = state.withLock { state in
-            if ids.allSatisfy({ state.snapshot.roles[$0] != nil }) { return false }
-            if let asked = state.askedAt, now - asked < .seconds(1) { return false }
-            state.askedAt = now
-            return true
+        // More rounds would only be for ids that others' reads did not look for.
+        for _ in 0..<3 {
+            let (snapshot, missing) = lacking(ids)
+            guard !missing.isEmpty else { return snapshot }
+            let isRead = try await reads.run(.everything) { try await reload() }
+            if isRead { noteAbsent(missing) }
         }
-        if isDue { try await reload() }
         return snapshot
+    }
+
+    private func lacking(_ ids: [RoleID]) -> (RoleSnapshot, [RoleID]) {
+        state.withLock { state in
+            let missing = ids.filter { state.snapshot.roles[$0] == nil }
+            guard !missing.isEmpty else { return (state.snapshot, []) }
+            let now = MonotonicInstant.now
+            return (
+                state.snapshot,
+                missing.filter { id in
+                    state.absent[id].map { now - $0 >= Self.absence } ?? true
+                }
+            )
+        }
+    }
+
+    private func noteAbsent(_ ids: [RoleID]) {
+        let now = MonotonicInstant.now
+        state.withLock { state in
+            if state.absent.count >= Self.absentLimit { state.absent = [:] }
+            for id in ids where state.snapshot.roles[id] == nil { state.absent[id] = now }
+        }
+    }
+
+    /// How long an id that is not there is not looked for.
+    private static let absence: Duration = .seconds(1)
+    /// The most such ids that are remembered.
+    private static let absentLimit = 10_000
+
+    /// What `account` holds, for a token that could not carry all of it.
+    ///
+    /// One statement a minute for each such account, however many ask; never older than `version`
+    /// of its rights.
+    package func roles(of account: AccountID, version: Int64) async throws -> [RoleID] {
+        try await held.roles(of: account, version: version)
     }
 
     /// Reads the roles every minute until shutdown.
@@ -117,5 +160,5 @@ package final class RoleKeeper: Service {
     )
 
     /// All statements, for the test that prepares them.
-    package static var statements: [StatementInfo] { [list.info] }
+    package static var statements: [StatementInfo] { [list.info, HeldRoles.find.info] }
 }

@@ -43,10 +43,10 @@ extension WebServices {
         case .refused(let flaw, _): throw flaw
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }
-        let held = claims.roles ?? []
+        let held = try await heldRoles(claims)
         let snapshot = try await roles.snapshot(knowing: held)
         let names = snapshot.names(of: held)
-        guard requirements.hold(for: claims, roles: names, snapshot) else {
+        guard requirements.hold(for: claims, held, named: names, snapshot) else {
             throw GateRefusal.permissionDenied
         }
         return Reply(
@@ -110,11 +110,21 @@ struct Requirements {
         guard permissions.count + roles.count + scopes.count <= Self.limit else {
             throw WebRefusal(.permissionDenied, "There are too many requirements.")
         }
+        // A role may hold `orders:*`; what a request needs has a name of its own. Who holds the
+        // very text would pass otherwise, and who holds each permission behind it would not.
+        guard !permissions.contains(where: { $0.contains("*") }) else {
+            throw WebRefusal(.permissionDenied, "A requirement names one permission, without `*`.")
+        }
     }
 
-    func hold(for claims: AccessClaims, roles held: [String], _ snapshot: RoleSnapshot) -> Bool {
+    func hold(
+        for claims: AccessClaims,
+        _ held: [RoleID],
+        named names: [String],
+        _ snapshot: RoleSnapshot
+    ) -> Bool {
         let granted = claims.scope.split(separator: " ").map(String.init)
-        return roles.allSatisfy(held.contains) && scopes.allSatisfy(granted.contains)
-            && permissions.allSatisfy { snapshot.permits($0, claims.roles ?? []) }
+        return roles.allSatisfy(names.contains) && scopes.allSatisfy(granted.contains)
+            && permissions.allSatisfy { snapshot.permits($0, held) }
     }
 }

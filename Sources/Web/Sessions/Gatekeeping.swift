@@ -34,11 +34,18 @@ extension WebServices {
         case .endedCredential: return try await caller(context, acceptsRevoked: true)
         case .permission(let permission):
             let caller = try await caller(context, acceptsRevoked: false)
-            let roles = caller.claims.roles ?? []
+            let roles = try await heldRoles(caller.claims)
             let snapshot = try await self.roles.snapshot(knowing: roles)
             guard snapshot.permits(permission, roles) else { throw GateRefusal.permissionDenied }
             return caller
         }
+    }
+
+    /// The roles of the account: those in its token, or, where they were too many for it, those
+    /// in the database.
+    func heldRoles(_ claims: AccessClaims) async throws -> [RoleID] {
+        if let carried = claims.roles { return carried }
+        return try await roles.roles(of: claims.accountID, version: claims.rightsVersion)
     }
 
     private func caller(
