@@ -7,7 +7,7 @@ import Testing
 @testable import Tokens
 @testable import Web
 
-@Suite struct GatewayTests {
+@Suite(.leavesNoSecrets) struct GatewayTests {
     /// The headers that the application got, from its answer.
     private func identity(_ answer: HTTPAnswer) -> [String: [String]] {
         var found: [String: [String]] = [:]
@@ -56,7 +56,8 @@ import Testing
                 got["x-auth-admin"] = nil
                 #expect(got["x-auth-session"] == [session], "\(forgery)")
                 for (name, values) in wanted { #expect(got[name] == values, "\(forgery)") }
-                #expect(!got.values.joined().contains { ["admin", "root"].contains($0) })
+                let isForged = got.values.joined().contains { ["admin", "root"].contains($0) }
+                #expect(!isForged)
             }
             #expect(try await cluster.gateway.send("GET", "/app/page", forgery).status == 401)
         }
