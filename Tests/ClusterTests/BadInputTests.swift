@@ -6,7 +6,7 @@ import Testing
 
 @testable import Web
 
-@Suite struct BadInputTests {
+@Suite(.leavesNoSecrets) struct BadInputTests {
     /// A request that is wrong in one way.
     private struct Wrong {
         let what: String
@@ -145,6 +145,7 @@ import Testing
         // Every refusal had one of the stable codes, with its status, in one form (S4-19).
         #expect(tried > 100)
         #expect(try await cluster.rowCounts() == before)
+        try await cluster.expectNoSecrets()
     }
 
     @Test

@@ -44,5 +44,6 @@ import Testing
             let next = try await cluster.refresh(tokens.refresh, at: cluster.nodes[1].client)
             try await cluster.expectEverywhere(200, Tokens(next).bearer)
         }
+        try await cluster.expectNoSecrets()
     }
 }

@@ -65,6 +65,7 @@ import Testing
         }
         let statuses = tally.statuses.withLock { $0 }
         #expect(Set(statuses.keys) == ["200"], "\(statuses) \(cluster.complaints)")
+        try await cluster.expectNoSecrets()
     }
 
     @Test
@@ -98,6 +99,7 @@ import Testing
         ] {
             await #expect(throws: ClusterError.self) { try await Shell.run(refused) }
         }
+        try await cluster.expectNoSecrets()
     }
 
     @Test

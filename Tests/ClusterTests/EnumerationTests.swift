@@ -4,7 +4,7 @@ import Testing
 
 @testable import Web
 
-@Suite(.serialized) struct EnumerationTests {
+@Suite(.serialized, .leavesNoSecrets) struct EnumerationTests {
     @Test
     func `unknown, wrong and disabled get one answer (rows 1, 42, S0-T9, S0-24, S3-15, S0-28)`()
         async throws
@@ -63,6 +63,7 @@ import Testing
             ratios.append(ratio)
         }
         Issue.record("known / unknown took \(ratios)")
+        try await cluster.expectNoSecrets()
     }
 
     private func time(_ cluster: Cluster, _ login: String) async throws -> Duration {

@@ -68,6 +68,7 @@ import Testing
         cluster.postgres.signalAll(SIGCONT)
         try await expectRecovery(cluster, tokens)
         try await cluster.expectEverywhere(401, dead.bearer)
+        try await cluster.expectNoSecrets()
     }
 
     @Test
@@ -91,6 +92,7 @@ import Testing
         let person = try await cluster.person()
         let last = try await cluster.signIn(person)
         try await cluster.expectEverywhere(200, last.bearer)
+        try await cluster.expectNoSecrets()
         await cluster.postgres.stop()
         try await eventually("PostgreSQL is gone") { kill(cluster.postgres.processID, 0) != 0 }
         for _ in 0..<5 {
@@ -148,6 +150,7 @@ import Testing
             }
         }
         try await cluster.expectEverywhere(401, dead.bearer)
+        try await cluster.expectNoSecrets()
     }
 
     @Test
@@ -186,5 +189,6 @@ import Testing
         try await Shell.run(["redis-cli", "-s", cluster.redis.socket, "FLUSHALL"])
         try await cluster.expectEverywhere(401, tokens.bearer)
         #expect(try await cluster.refresh(tokens.refresh).status == 401)
+        try await cluster.expectNoSecrets()
     }
 }

@@ -43,6 +43,14 @@ final class Cluster: Sendable {
         }
     }
 
+    /// Everything that nginx wrote.
+    var gatewayLogs: String {
+        get throws {
+            guard let gatewayIfAny else { throw ClusterError("this cluster has no gateway") }
+            return gatewayIfAny.logs
+        }
+    }
+
     /// What nginx complains about; for the messages of failures.
     var complaints: String {
         let crashes = nodes.map { node in

@@ -13,6 +13,12 @@ final class Gateway: Sendable {
     private let folder: String
     private let janitor: Int32
 
+    /// Everything that nginx wrote.
+    var logs: String {
+        ["error.log", "access.log", "output.log"].map { PrivateFolder.read("\(folder)/\($0)") }
+            .joined()
+    }
+
     /// What nginx complains about.
     var complaints: String { PrivateFolder.read("\(folder)/error.log") }
 
@@ -46,7 +52,9 @@ final class Gateway: Sendable {
         let janitor = try PrivateFolder.removeAtExit(folder)
         let application = try EchoServer()
         let ports = try FreePorts.take(2)
-        var text = sample.replacing("@FOLDER@", with: folder)
+        // The sample keeps no log of requests. Here there is one, to see what would be in it.
+        var text = sample.replacing("access_log off;", with: "access_log @FOLDER@/access.log;")
+        text = text.replacing("@FOLDER@", with: folder)
         text = text.replacing(
             "proxy_pass http://127.0.0.1:8001",
             with: "proxy_pass \(application.url)"

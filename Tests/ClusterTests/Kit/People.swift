@@ -136,8 +136,9 @@ extension Cluster {
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let found = try await verdicts(fields)
+        let isEverywhere = found.allSatisfy { $0 == status }
         #expect(
-            found.allSatisfy { $0 == status },
+            isEverywhere,
             "\(found) \(complaints)",
             sourceLocation: sourceLocation
         )
