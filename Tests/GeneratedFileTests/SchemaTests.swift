@@ -11,24 +11,37 @@ import Testing
 @Suite struct SchemaTests {
     private static let steps = Repository.files("sql/migrations", endings: [".sql"])
 
-    @Test func `the schema after the last step`() async throws {
+    /// The newest installed pg_dump goes first, version 15 before it.
+    private static let findDump = """
+        for d in /usr/lib/postgresql/*/bin /usr/lib/postgresql/15/bin; do
+            if [ -x "$d/pg_dump" ]; then PATH="$d:$PATH"; fi
+        done
+        """
+
+    /// Another major version writes the same schema in other words; the report then says that this
+    /// test was skipped, and why.
+    private static func dumpIsVersion15() async throws -> Bool {
+        try await Program.shell("\(findDump)\npg_dump --version").text.contains(" 15.")
+    }
+
+    @Test(
+        .enabled("pg_dump is not version 15: sql/schema.sql is unchecked") {
+            try await dumpIsVersion15()
+        }
+    )
+    func `the schema after the last step`() async throws {
         let database = try await PostgresServer.shared().database()
         let client = "-h '\(database.server.folder)' -U postgres"
         let run = "psql -v ON_ERROR_STOP=1 -q -1 \(client) -d \(database.name) -f"
         let dump = """
             set -e
-            for d in /usr/lib/postgresql/*/bin /usr/lib/postgresql/15/bin; do
-                if [ -x "$d/pg_dump" ]; then PATH="$d:$PATH"; fi
-            done
-            pg_dump --version | grep -q ' 15\\.' || { echo "pg_dump is not version 15"; exit 0; }
+            \(Self.findDump)
             for step in \(Self.steps.joined(separator: " ")); do \(run) "$step"; done
             pg_dump --schema-only --no-owner --no-privileges \(client) \(database.name)
             """
         let outcome = try await Program.shell(dump)
         try await database.drop()
         try #require(outcome.status == 0, "\(outcome.text)")
-        // Another major version writes the same schema in other words.
-        guard !outcome.text.hasPrefix("pg_dump is not") else { return }
         try GeneratedFile.check("sql/schema.sql", Self.normalised(outcome.text))
     }
 
