@@ -21,7 +21,8 @@ RUN apt-get update \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin watchword \
     && install -d -o watchword -g watchword -m 0700 \
-        /var/lib/watchword /var/lib/watchword/keys /var/lib/watchword/database
+        /var/lib/watchword /var/lib/watchword/keys /var/lib/watchword/database \
+        /var/lib/watchword/redis
 # The network of a container is its own: what is published decides who reaches a port.
 ENV WATCHWORD_HTTP_HOST=0.0.0.0 \
     WATCHWORD_MANAGEMENT_HOST=0.0.0.0
