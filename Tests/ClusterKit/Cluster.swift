@@ -83,18 +83,22 @@ package struct Cluster: Sendable {
     /// - Parameters:
     ///   - count: how many nodes.
     ///   - server: the server for their database; the shared one where none is given.
+    ///   - standby: the standby of `server`, if they are to know it.
     ///   - set: settings by their dotted names.
     ///   - only: settings of single nodes, by their index.
     package static func run<R>(
         _ count: Int = 1,
         on server: PostgresServer? = nil,
+        standby: PostgresServer? = nil,
         set: [String: String] = [:],
         only: [Int: [String: String]] = [:],
         _ body: (Cluster) async throws -> R
     ) async throws -> R {
         let owner: PostgresServer
         if let server { owner = server } else { owner = try await .shared() }
-        let database = try await owner.database()
+        var made = try await owner.database()
+        made.standby = standby
+        let database = made
         let redis = try await RedisServer.start()
         let clock = TestClock()
         let master = MasterKey.generate(entropy: .system)
@@ -167,7 +171,7 @@ package struct Cluster: Sendable {
             "public.url": "http://127.0.0.1:8000",
             // The host in the query counts; a folder is no host name for a URL.
             "database.url": "postgresql://postgres@localhost/\(database.name)"
-                + "?host=\(database.server.folder)",
+                + "?host=\(database.hosts)",
             "redis.url": "unix://\(redis.socket)",
             "keys.master": master,
             "http.event_loops": "1",

@@ -26,6 +26,9 @@ package final class ChildProcess: Sendable {
     /// Whether it has not ended.
     package var isRunning: Bool { status.load(ordering: .acquiring) == -1 }
 
+    /// Its process id.
+    package var processID: Int32 { pid.load(ordering: .acquiring) }
+
     /// Starts a program found in `PATH`; blocks until it exists.
     ///
     /// Its output goes to `log`.

@@ -14,6 +14,8 @@ package final class PostgresServer: Sendable {
     package let folder: String
     /// The process id of the postmaster.
     package let processID: Int32
+    /// The port, of its Unix socket and of TCP if it listens there.
+    package let port: Int
     private let pipe: Int32
     private let databases = Atomic<Int>(0)
     private let admin: PostgresPool
@@ -23,6 +25,25 @@ package final class PostgresServer: Sendable {
         try await sharedOnes.get()
     }
     private static let sharedOnes = SharedServer()
+
+    /// What a server begins as.
+    private enum Origin {
+        /// An empty one.
+        case new
+        /// An empty one that also listens on 127.0.0.1, with TLS and nothing else.
+        case encrypted(port: Int)
+        /// A copy of the server in a folder, which follows it.
+        case standby(of: String)
+
+        /// The first two arguments of the script.
+        var words: [String] {
+            switch self {
+            case .new: ["new", "5432"]
+            case .encrypted(let port): ["encrypted", "\(port)"]
+            case .standby(let folder): [folder, "5432"]
+            }
+        }
+    }
 
     /// Starts a server of one's own.
     ///
@@ -35,16 +56,45 @@ package final class PostgresServer: Sendable {
         fsync: Bool = false,
         settings: [String] = []
     ) async throws -> PostgresServer {
-        let threads = NIOThreadPool.singleton
-        let fsync = ["fsync=\(fsync ? "on" : "off")", "full_page_writes=off"]
-        return try await threads.runIfActive { try PostgresServer(fsync + settings) }
+        let fsync = "fsync=\(fsync ? "on" : "off")"
+        return try await start(.new, [fsync] + settings)
     }
 
-    private init(_ settings: [String]) throws {
+    /// Starts a server that also listens on `port` of 127.0.0.1, where it wants TLS.
+    ///
+    /// Its folder holds `ca.pem`, which signed its certificate for `localhost`, and `other.pem`,
+    /// which signed nothing.
+    package static func startEncrypted() async throws -> PostgresServer {
+        // Another process may take a port between our finding it free and the server's listening.
+        for _ in 0..<3 {
+            let port = try RedisServer.freePorts(1)[0]
+            do {
+                return try await start(.encrypted(port: port), ["fsync=off"])
+            } catch let error as TestServerError {
+                guard error.description.contains("already in use") else { throw error }
+            }
+        }
+        throw TestServerError("no free port in three attempts")
+    }
+
+    /// Copies the server and starts the copy as its standby, by streaming replication.
+    package func standby() async throws -> PostgresServer {
+        try await Self.start(.standby(of: folder), ["fsync=off"])
+    }
+
+    private static func start(_ origin: Origin, _ settings: [String]) async throws -> PostgresServer
+    {
+        try await NIOThreadPool.singleton.runIfActive {
+            try PostgresServer(origin, ["full_page_writes=off"] + settings)
+        }
+    }
+
+    private init(_ origin: Origin, _ settings: [String]) throws {
         let started = try Watchdog.start(
             script: Self.script,
-            arguments: settings.flatMap { ["-c", $0] }
+            arguments: origin.words + settings.flatMap { ["-c", $0] }
         )
+        port = Int(origin.words[1]) ?? 0
         pipe = started.pipe
         let words = started.line.split(separator: " ")
         guard words.count == 3, words[0] == "ready", let process = Int32(words[1]) else {
@@ -53,7 +103,7 @@ package final class PostgresServer: Sendable {
         processID = process
         folder = String(words[2])
         var configuration = PostgresConfiguration(
-            "host=\(folder) user=postgres dbname=postgres"
+            "host=\(folder) port=\(port) user=postgres dbname=postgres target_session_attrs=any"
         )
         configuration.statementDeadline = .seconds(60)
         configuration.waitLimit = .seconds(60)
@@ -80,12 +130,19 @@ package final class PostgresServer: Sendable {
     /// Starts the server again after `crash`, with the same settings; it recovers from its log.
     package func restart() async throws { try await control("restart") }
 
+    /// Makes a standby the primary.
+    package func promote() async throws { try await control("promote") }
+
     private func control(_ verb: String) async throws {
         let script = """
             for d in /usr/lib/postgresql/15/bin /usr/lib/postgresql/*/bin; do
                 if [ -x "$d/pg_ctl" ]; then PATH="$d:$PATH"; break; fi
             done
-            cd / && exec pg_ctl "$1" -D "$2/data" -m immediate -w -t 60 -l "$2/log"
+            cd /
+            set -- "$1" "$2" -D "$2/data" -w -t 60
+            if [ "$1" != promote ]; then set -- "$@" -m immediate -l "$2/log"; fi
+            verb=$1; shift 2
+            exec pg_ctl "$verb" "$@"
             """
         let user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         let words = (getuid() == 0 ? user : []) + ["sh", "-c", script, "sh", verb, folder]
@@ -128,6 +185,21 @@ package final class PostgresServer: Sendable {
             .compactMap { Int32($0) }
     }
 
+    /// Two authorities, and a certificate that the first of them signed.
+    private static let certificates = """
+        ( cd "$dir"
+            for ca in ca other; do
+                openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
+                    -subj "/CN=$ca of the tests" -keyout $ca.key -out $ca.pem
+            done
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
+                -subj /CN=localhost -keyout server.key -out server.csr
+            echo subjectAltName=DNS:localhost >server.ext
+            openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \\
+                -extfile server.ext -out server.pem
+            chmod 600 server.key ) >>"$dir/log" 2>&1 || failed
+        """
+
     private static let script = """
         set -eu
         for d in /usr/lib/postgresql/15/bin /usr/lib/postgresql/*/bin; do
@@ -148,14 +220,28 @@ package final class PostgresServer: Sendable {
         trap finish EXIT
         # Ignored, because the test process may be gone before it reads the line.
         trap '' PIPE
-        initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 \\
-            || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
-        postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=200 \\
+        failed() { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
+        origin=$1; port=$2; shift 2
+        case $origin in
+        /*) pg_basebackup -h "$origin" -U postgres -D "$dir/data" -R -X stream -c fast --no-sync \\
+                >"$dir/log" 2>&1 || failed ;;
+        *)  initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync \\
+                >"$dir/log" 2>&1 || failed ;;
+        esac
+        if [ "$origin" = encrypted ]; then
+            \(PostgresServer.certificates)
+            printf 'local all all trust\nhostssl all all 127.0.0.1/32 trust\n' \\
+                >"$dir/data/pg_hba.conf"
+            set -- "$@" -c ssl=on -c ssl_cert_file="$dir/server.pem" \\
+                -c ssl_key_file="$dir/server.key" -c listen_addresses=127.0.0.1
+        else
+            set -- "$@" -c listen_addresses=
+        fi
+        postgres -D "$dir/data" -k "$dir" -p "$port" -c max_connections=200 \\
             -c shared_buffers=32MB -c autovacuum=off "$@" >>"$dir/log" 2>&1 </dev/null &
         pid=$!
-        until pg_isready -q -h "$dir"; do
-            kill -0 $pid 2>/dev/null \\
-                || { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
+        until pg_isready -q -h "$dir" -p "$port"; do
+            kill -0 $pid 2>/dev/null || failed
             sleep 0.02
         done
         echo "ready $pid $dir" || true
@@ -170,9 +256,18 @@ package struct TestDatabase: Sendable {
     package let server: PostgresServer
     /// Its name.
     package let name: String
+    /// The standby of the server, which may take over.
+    package var standby: PostgresServer?
+
+    /// The hosts, as libpq takes them.
+    package var hosts: String {
+        ([server] + (standby.map { [$0] } ?? [])).map(\.folder).joined(separator: ",")
+    }
 
     /// The connection string.
-    package var connection: String { "host=\(server.folder) user=postgres dbname=\(name)" }
+    package var connection: String {
+        "host=\(hosts) port=\(server.port) user=postgres dbname=\(name)"
+    }
 
     /// Drops it, whoever is connected; otherwise it goes with the server.
     package func drop() async throws {
