@@ -170,6 +170,7 @@ package struct AccessTokenChecker: Sendable {
         keyID: KeyID,
         horizon: Duration
     ) throws(AccessTokenFlaw) -> AccessClaims {
+        guard MemberNames.areUnique(in: payload) else { throw .invalid }
         let wire: WireClaims
         do {
             wire = try JSONDecoder().decode(WireClaims.self, from: Data(payload))

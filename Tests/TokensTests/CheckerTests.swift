@@ -63,11 +63,20 @@ import Web
                 (exp, "\"exp\":1e400"), (exp, "\"exp\":-1"),
                 (exp, "\"exp\":\(claims.expiresAt.seconds + 90_000)"), (exp + ",", ""),
                 (":8000\",\"aud\"", ":8000/\",\"aud\""), ("\"aud\":\"", "\"aud\":\"another-"),
+                // Row 130: a member named twice, which readers take differently.
+                (exp, exp + "," + exp), (exp, "\"exp\":1," + exp), (exp, exp + ",\"exp\":1"),
+                (exp, exp + ",\"\\u0065xp\":1"), (exp, exp + ",\"x\":{\"a\":1,\"a\":2}"),
+                (exp, exp + ",\"x\":[{\"a\":1},{\"a\":1,\"a\":1}]"),
+                (exp, exp + ",\"x\":[[[[[[[[1]]]]]]]]"),
             ]
             for (old, new) in changes {
                 let token = try signed(payload.replacing(old, with: new), key)
                 #expect(try await cluster.flaws(token) == [.invalid], "\(old) as \(new)")
             }
+            // What is not the same member of the same object is no repetition.
+            let fine = ",\"x\":[{\"exp\":\"a\",\"b\":[1,2]},{\"exp\":\"\\\"exp\\\":\"}]"
+            let wordy = try signed(payload.replacing(exp, with: exp + fine), key)
+            #expect(try await cluster.isGoodEverywhere(wordy))
             // The same hand writes a good one, so it is the change that is refused.
             #expect(try await cluster.isGoodEverywhere(try signed(payload, key)))
             cluster.clock.advance(by: .minutes(16))
