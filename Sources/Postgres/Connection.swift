@@ -13,6 +13,8 @@ protocol ConnectionOwner: AnyObject {
     func madeProgress(_ connection: Connection)
     /// The connection is closed; everything in flight has been failed.
     func lost(_ connection: Connection)
+    /// The server refused a write because it takes none any more; the connection is closed.
+    func becameReadOnly(_ connection: Connection)
 }
 
 /// One connection to a server.
@@ -238,7 +240,10 @@ protocol ConnectionOwner: AnyObject {
             metrics.inFlight.add(-1)
             if forgets(job, error) { again(job) } else { job.fail(error.naming(job.name)) }
             // The server takes no writes any more: another one may (revocation.md H10).
-            if error.sqlState == "25006", role != .read { close("the server became read-only") }
+            if error.sqlState == "25006", role != .read, !isClosed {
+                close("the server became read-only")
+                owner.becameReadOnly(self)
+            }
         case .retryAlone(let job):
             metrics.inFlight.add(-1)
             again(job)

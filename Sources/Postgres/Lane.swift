@@ -26,6 +26,8 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     var pending = 0
     var isClosing = false
     var closed: EventLoopPromise<Void>?
+    /// Tells the other lanes; set before the first connection is made.
+    var onReadOnly: @Sendable () -> Void = {}
     private var timer: Scheduled<Void>?
     private var wakesAt: MonotonicInstant?
 
@@ -166,6 +168,19 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         case .exclusive: exclusiveLost(connection)
         }
         if isClosing { closeIdle() }
+    }
+
+    func becameReadOnly(_ connection: Connection) { onReadOnly() }
+
+    /// Closes every connection to a server that takes no writes any more.
+    ///
+    /// The reading ones too: what its successor commits is never seen there (W1, revocation.md
+    /// H10).
+    func leaveReadOnlyServer() {
+        loop.preconditionInEventLoop()
+        for connection in Array(connections.values) where !connection.isClosed {
+            connection.close("the server became read-only")
+        }
     }
 
     private func replace(

@@ -43,6 +43,13 @@ package final class PostgresPool: PostgresExecutor, Service {
             )
         }
         self.lanes = lanes
+        for lane in lanes {
+            lane.onReadOnly = { [weak self] in self?.leaveReadOnlyServer() }
+        }
+    }
+
+    private func leaveReadOnlyServer() {
+        for lane in lanes { lane.loop.execute { lane.leaveReadOnlyServer() } }
     }
 
     /// Makes the shared connections of every loop.

@@ -62,9 +62,9 @@ extension MetricsRegistry {
     }
 }
 
-/// Waits until `condition` holds, looking every few milliseconds; false after ten seconds.
+/// Waits until `condition` holds, looking every few milliseconds; false after thirty seconds.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-    let deadline = Deadline.after(.seconds(10))
+    let deadline = Deadline.after(.seconds(30))
     while !deadline.hasPassed {
         if try await condition() { return true }
         try await Task.sleep(for: .milliseconds(5))
@@ -137,4 +137,5 @@ enum SQL {
 /// A loop shared by tests that make no demands on it.
 enum MultiThreadedGroup {
     static let one = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    static let three = MultiThreadedEventLoopGroup(numberOfThreads: 3)
 }
