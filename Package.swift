@@ -171,6 +171,7 @@ let package = Package(
             name: "RevocationTests",
             dependencies: [
                 "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation", "Sessions",
+                logging,
             ],
             swiftSettings: strict
         ),

@@ -53,6 +53,9 @@ package final class ReadIndex: Sendable {
 
     /// How long one read may take before the checks it covers are answered 503.
     private let readLimit: Duration
+    /// The least that the reading of the whole log is given, after a failover say: it may be long,
+    /// and while it fails no check is answered.
+    private static let wholeLimit: Duration = .seconds(5)
     private let database: any PostgresExecutor
     private let clock: WallClock
     private let logger: Logger
@@ -119,7 +122,9 @@ package final class ReadIndex: Sendable {
     /// About one statement for all checks that wait at the same time, whatever their number.
     ///
     /// - Throws: the fault of the database, or `ReadIndexFault`; never answers from an old read.
-    package func confirm() async throws {
+    package func confirm() async throws { try await confirm(within: nil) }
+
+    private func confirm(within limit: Duration?) async throws {
         let signal = await withCheckedContinuation { continuation in
             let effects = state.withLock { state in
                 let waiter = state.nextWaiter
@@ -133,17 +138,46 @@ package final class ReadIndex: Sendable {
         case .answered: return
         case .refused: throw ReadIndexFault.unconfirmed
         case .overloaded: throw ReadIndexFault.overloaded
-        case .lead(let batch): try await lead(batch)
+        case .lead(let batch): try await lead(batch, limit)
+        }
+    }
+
+    /// Reads the whole log for the first time, which no check waits for yet.
+    ///
+    /// So it may take longer than `readLimit`, and is tried again, with growing pauses, while the
+    /// database is away.
+    ///
+    /// - Parameters:
+    ///   - limit: how long one attempt may take.
+    ///   - patience: after how long no further attempt is made.
+    /// - Throws: what the last attempt threw, or at once what waiting does not mend.
+    package func load(
+        within limit: Duration = .seconds(30),
+        patience: Duration = .minutes(1)
+    ) async throws {
+        let end = Deadline.after(patience)
+        var pause = Duration.milliseconds(50)
+        while true {
+            do {
+                return try await confirm(within: limit)
+            } catch let fault as any Fault where fault.isTransient && !end.hasPassed {
+                logger.warning(
+                    "the revocation log could not be read yet",
+                    metadata: ["error": "\(fault)"]
+                )
+            }
+            try await Task.sleep(for: pause)
+            pause = min(pause * 2, .seconds(2))
         }
     }
 
     /// Lets the checks of this turn of the event loop join, closes the batch, reads, answers.
-    private func lead(_ batch: ReadIndexCore.Batch) async throws {
+    private func lead(_ batch: ReadIndexCore.Batch, _ limit: Duration?) async throws {
         await Task.yield()
         do {
             var scope = perform(step(.closing(batch)))
             while let wanted = scope {
-                let reading = try await read(wanted)
+                let reading = try await read(wanted, limit)
                 let effects = step(.completed(batch, reading))
                 scope = perform(effects)
                 for case .restore(_, let reading) in effects {
@@ -160,9 +194,13 @@ package final class ReadIndex: Sendable {
         }
     }
 
-    private func read(_ scope: ReadIndexCore.Scope) async throws -> Reading {
+    private func read(
+        _ scope: ReadIndexCore.Scope,
+        _ limit: Duration?
+    ) async throws -> Reading {
         let begun = MonotonicInstant.now
-        let deadline = Deadline(begun + readLimit)
+        let usual = scope == .everything ? max(readLimit, Self.wholeLimit) : readLimit
+        let deadline = Deadline(begun + (limit ?? usual))
         reads.increment()
         let rows =
             switch scope {

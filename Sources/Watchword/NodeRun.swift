@@ -55,7 +55,7 @@ extension Node {
         try await horizon.assert()
         try await keys.start()
         try await roles.reload()
-        try await readIndex.confirm()
+        try await readIndex.load()
     }
 
     /// Runs the node until a signal asks it to end.

@@ -1,0 +1,115 @@
+// A real failover: a streaming standby that missed the last commits of its primary is promoted when
+// the primary dies. The nodes find it by themselves, see that history changed, and write back what
+// they know to be revoked before they answer another check.
+import ClusterKit
+import Postgres
+import Primitives
+import Revocation
+import Sessions
+import TestKit
+import Testing
+
+@Suite(.serialized) struct FailoverTests {
+    @Test
+    func `A promoted standby that missed a revocation gets it back from the nodes (H7, F4, W2)`()
+        async throws
+    {
+        let primary = try await PostgresServer.start()
+        let standby = try await primary.standby()
+        try await Cluster.run(2, on: primary, standby: standby) { cluster in
+            let account = try await cluster.signUp()
+            let kept = try await cluster.signIn()
+            let ended = try await cluster.signIn()
+            _ = try await cluster.signUp("bob")
+            let outdated = try await cluster.signIn("bob")
+            #expect(try await Self.timeline(cluster) == "00000001")
+            try await Self.cutOff(standby, from: cluster)
+            try await cluster.logOut(ended)
+            try await cluster.logOutEverywhere(outdated)
+            let generation = try await cluster.number(Self.generation(except: account))
+            for token in [ended.accessToken, outdated.accessToken] {
+                #expect(try await cluster.isRevokedEverywhere(token))
+            }
+
+            try await primary.crash()
+            for index in cluster.nodes.indices {
+                await #expect(throws: (any Error).self) {
+                    try await cluster.nodes[index].readIndex.confirm()
+                }
+            }
+            try await standby.promote()
+            try await Self.untilAnswered(cluster)
+
+            #expect(try await Self.timeline(cluster) == "00000002")
+            for token in [ended.accessToken, outdated.accessToken] {
+                #expect(try await cluster.isRevokedEverywhere(token))
+            }
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+            #expect(
+                try await cluster.number("SELECT count(*) FROM revocation_log WHERE kind = 2") >= 1
+            )
+            #expect(
+                try await cluster.text(
+                    "SELECT end_reason FROM sessions WHERE id = '\(ended.sessionID)'"
+                ) == "restored"
+            )
+            #expect(try await cluster.number(Self.generation(except: account)) == generation)
+            for pair in [ended, outdated] {
+                await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(pair) }
+            }
+            // And it is a primary like any other.
+            _ = try await cluster.refresh(kept, on: 1)
+            let fresh = try await cluster.signIn("bob", on: 1)
+            #expect(try await cluster.isGoodEverywhere(fresh.accessToken))
+            try await cluster.logOut(fresh)
+            #expect(try await cluster.isRevokedEverywhere(fresh.accessToken))
+        }
+        await standby.stop()
+        await primary.stop()
+    }
+
+    private static func generation(except account: AccountID) -> String {
+        "SELECT generation FROM account_signatures WHERE account_id <> '\(account)'"
+    }
+
+    private static func timeline(_ cluster: Cluster) async throws -> String {
+        try await cluster.text("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    }
+
+    /// Lets the standby catch up, and then ends its connection to the primary.
+    private static func cutOff(_ standby: PostgresServer, from cluster: Cluster) async throws {
+        try await until("the standby has all there is") {
+            try await cluster.number(
+                """
+                SELECT count(*) FROM pg_stat_replication
+                 WHERE state = 'streaming' AND replay_lsn >= pg_current_wal_lsn()
+                """
+            ) == 1
+        }
+        try await standby.script("ALTER SYSTEM SET primary_conninfo = ''")
+        try await standby.script("SELECT pg_reload_conf()")
+        try await until("the standby is cut off") {
+            try await cluster.number("SELECT count(*) FROM pg_stat_replication") == 0
+        }
+    }
+
+    private static func untilAnswered(_ cluster: Cluster) async throws {
+        for index in cluster.nodes.indices {
+            try await until("node \(index) reads again") {
+                do {
+                    try await cluster.nodes[index].readIndex.confirm()
+                    return true
+                } catch let fault as any Fault where fault.isTransient {
+                    return false
+                }
+            }
+        }
+        try await until("the test's own connection is back") {
+            do {
+                return try await cluster.number("SELECT 1") == 1
+            } catch let error as PostgresError where error.isTransient {
+                return false
+            }
+        }
+    }
+}
