@@ -182,7 +182,7 @@ CREATE TABLE public.sessions (
 )
 PARTITION BY RANGE (id);
 
-COMMENT ON TABLE public.sessions IS 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000';
+COMMENT ON TABLE public.sessions IS 'fillfactor = 45, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000';
 
 CREATE TABLE public.token_lifetimes (
     lifetime_s integer NOT NULL,

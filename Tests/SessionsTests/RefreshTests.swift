@@ -178,35 +178,4 @@ import Web
             #expect(try await cluster.number("SELECT count(*) FROM revocation_log") == 0)
         }
     }
-
-    @Test func `Every rotation is a heap-only update`() async throws {
-        // On a server of its own, because the log is everybody's.
-        let server = try await PostgresServer.start()
-        try await Cluster.run(on: server) { cluster in
-            _ = try await cluster.signUp()
-            var pairs: [TokenPair] = []
-            for _ in 0..<10 { pairs.append(try await cluster.signIn()) }
-            let log = "pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
-            let before = try await cluster.number("SELECT \(log)")
-            for _ in 0..<20 {
-                for index in pairs.indices {
-                    pairs[index] = try await cluster.refresh(pairs[index])
-                }
-            }
-            let bytes = (try await cluster.number("SELECT \(log)") - before) / 200
-            #expect(bytes < 1500, "\(bytes) bytes of WAL for each rotation")
-            let counted = """
-                (SELECT sum(pg_stat_get_tuples_updated(c.oid)) FROM pg_class c
-                  WHERE c.relname LIKE 'sessions_p%' AND c.relkind = 'r')
-                """
-            try await until("the statistics have arrived") {
-                try await cluster.number("SELECT \(counted)") >= 200
-            }
-            let hot = counted.replacing("tuples_updated", with: "tuples_hot_updated")
-            let updated = try await cluster.number("SELECT \(counted)")
-            let heapOnly = try await cluster.number("SELECT \(hot)")
-            #expect(heapOnly == updated, "\(bytes) bytes of WAL each")
-        }
-        await server.stop()
-    }
 }
