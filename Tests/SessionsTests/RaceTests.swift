@@ -5,6 +5,7 @@ import Postgres
 import Primitives
 import Sessions
 import Testing
+import Tokens
 import Web
 
 @Suite(.serialized) struct RaceTests {
@@ -44,6 +45,97 @@ import Web
             let child = try #require(await minted.pair)
             #expect(try await cluster.isRevokedEverywhere(child.accessToken))
             await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(child) }
+        }
+    }
+
+    @Test func `A logout everywhere that waits for a sign-in covers what it opened (W1)`()
+        async throws
+    {
+        try await Cluster.run(2) { cluster in
+            _ = try await cluster.signUp()
+            let claims = try await cluster.claims(try await cluster.signIn())
+            let minted = Minted()
+            // The sign-in has its lock on the signature and waits for the password's row.
+            try await holding(cluster, "SELECT FROM account_passwords FOR UPDATE") {
+                await minted.set(try await cluster.signIn(on: 1))
+            } then: {
+                try await cluster.nodes[0].web.logOut.everywhere(claims, cluster.trace())
+            }
+            let pair = try #require(await minted.pair)
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(pair) }
+        }
+    }
+
+    @Test func `A sign-in that waits for a logout everywhere is of the new generation (W1, W2)`()
+        async throws
+    {
+        try await Cluster.run(2) { cluster in
+            _ = try await cluster.signUp()
+            let old = try await cluster.signIn()
+            let claims = try await cluster.claims(old)
+            let minted = Minted()
+            try await holding(cluster, "SELECT FROM account_signatures FOR UPDATE") {
+                try await cluster.nodes[0].web.logOut.everywhere(claims, cluster.trace())
+            } then: {
+                await minted.set(try await cluster.signIn(on: 1))
+            }
+            #expect(try await cluster.isRevokedEverywhere(old.accessToken))
+            await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(old) }
+            // It came after: whoever knows the password begins anew, with nothing of the old state.
+            let pair = try #require(await minted.pair)
+            let generation = try await cluster.number("SELECT generation FROM account_signatures")
+            #expect(generation > claims.signatureGeneration)
+            #expect(try await cluster.claims(pair).signatureGeneration == generation)
+            let living = "SELECT count(*) FROM sessions WHERE signature_generation = \(generation)"
+            #expect(try await cluster.number(living) == 1)
+        }
+    }
+
+    @Test func `A repeat in the grace window that waits for a logout everywhere is refused (W2)`()
+        async throws
+    {
+        try await Cluster.run(2, set: ["sessions.refresh_grace": "60s"]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let child = try await cluster.refresh(pair)
+            let claims = try await cluster.claims(try await cluster.signIn())
+            try await holding(cluster, "SELECT FROM account_signatures FOR UPDATE") {
+                try await cluster.nodes[0].web.logOut.everywhere(claims, cluster.trace())
+            } then: {
+                await #expect(throws: RefreshRefusal.revoked) {
+                    try await cluster.refresh(pair, on: 1)
+                }
+            }
+            for token in [pair.accessToken, child.accessToken] {
+                #expect(try await cluster.isRevokedEverywhere(token))
+            }
+        }
+    }
+
+    @Test func `A logout everywhere that waits for a repeat in the grace window covers it (W1)`()
+        async throws
+    {
+        try await Cluster.run(2, set: ["sessions.refresh_grace": "60s"]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let child = try await cluster.refresh(pair)
+            let claims = try await cluster.claims(try await cluster.signIn())
+            let minted = Minted()
+            let session = "SELECT FROM sessions WHERE id = '\(pair.sessionID)' FOR UPDATE"
+            try await holding(cluster, session) {
+                await minted.set(try await cluster.refresh(pair, on: 1))
+            } then: {
+                try await cluster.nodes[0].web.logOut.everywhere(claims, cluster.trace())
+            }
+            let again = try #require(await minted.pair)
+            #expect(again.refreshToken.exposed == child.refreshToken.exposed)
+            for token in [pair.accessToken, child.accessToken, again.accessToken] {
+                #expect(try await cluster.isRevokedEverywhere(token))
+            }
+            for dead in [pair, child, again] {
+                await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(dead) }
+            }
         }
     }
 

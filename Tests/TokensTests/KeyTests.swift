@@ -1,5 +1,6 @@
 // The key ring over several nodes: published before it is used, retired for all, sealed for good.
 import ClusterKit
+import Logging
 import Postgres
 import Primitives
 import Sessions
@@ -117,6 +118,58 @@ import Web
         #expect(throws: MasterKeyError.cannotOpen) {
             try both.open(anew, version: 2, context: "there")
         }
+    }
+
+    @Test func `Every stored key is sealed anew, once, and the old master key is done (row 271)`()
+        async throws
+    {
+        let first = MasterKey.generate(version: 1, entropy: .system)
+        let second = MasterKey.generate(version: 2, entropy: .system)
+        try await Cluster.run(set: ["keys.master": first]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let next = try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: true)
+            let retired = try #require(next)
+            _ = try await cluster.nodes[0].pool.first(
+                KeyStore.retire(retired, cluster.trace().now)
+            )
+            try await cluster.nodes[0].keys.reload()
+            let count = Int(try await cluster.number("SELECT count(*) FROM keys"))
+            #expect(count == KeyUse.allCases.count + 1)
+            let both = try keeper(cluster, "\(first),\(second)")
+            // Two at once do no work twice, and none of it wrong.
+            async let one = both.rewrap()
+            async let other = keeper(cluster, "\(first),\(second)").rewrap()
+            let sealed = try await one + other
+            #expect(sealed == count)
+            #expect(try await both.rewrap() == 0)
+            let versions = try await cluster.lines(
+                "SELECT DISTINCT master_key_version::text FROM keys"
+            )
+            #expect(versions == ["2"])
+            let after = try keeper(cluster, second)
+            try await after.reload()
+            #expect(after.ring.jwks == cluster.nodes[0].keys.ring.jwks)
+            let before = try keeper(cluster, first)
+            await #expect(throws: MasterKeyError.self) { try await before.reload() }
+            await #expect(throws: MasterKeyError.self) { try await before.rewrap() }
+            #expect(try await cluster.isGoodEverywhere(pair.accessToken))
+        }
+    }
+
+    private func keeper(_ cluster: Cluster, _ master: String) throws -> KeyKeeper {
+        KeyKeeper(
+            database: cluster.sql,
+            masterKey: try MasterKey(Secret(master)),
+            settings: KeySettings(
+                publishAhead: .hours(1),
+                rotateAfter: .days(30),
+                keepReplaced: [:]
+            ),
+            clock: .system,
+            entropy: .system,
+            logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
+        )
     }
 
     @Test func `A revocation outlives every token, also after the lifetime fell`() async throws {
