@@ -1,4 +1,5 @@
-// What the audit log says of a session's life: who, what, from where, in the transaction that did it.
+// What the audit log says of a session's life: who, what and from where, in the transaction that
+// did it.
 import ClusterKit
 import Postgres
 import Primitives
