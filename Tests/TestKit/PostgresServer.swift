@@ -67,7 +67,7 @@ package final class PostgresServer: Sendable {
     package static func startEncrypted() async throws -> PostgresServer {
         // Another process may take a port between our finding it free and the server's listening.
         for _ in 0..<3 {
-            let port = try RedisServer.freePorts(1)[0]
+            let port = try FreePorts.take(1)[0]
             do {
                 return try await start(.encrypted(port: port), ["fsync=off"])
             } catch let error as TestServerError {
