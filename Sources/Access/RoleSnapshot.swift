@@ -49,6 +49,8 @@ package final class RoleKeeper: Service {
         var snapshot = RoleSnapshot([:])
         /// Ids that were looked for and are not there, with when; they were deleted.
         var absent: [RoleID: MonotonicInstant] = [:]
+        /// Counts the readings; what was made from an older one is made anew.
+        var generation = 0
     }
     private let database: any PostgresExecutor
     private let logger: Logger
@@ -66,6 +68,11 @@ package final class RoleKeeper: Service {
     /// The snapshot as it is now.
     package var snapshot: RoleSnapshot { state.withLock { $0.snapshot } }
 
+    /// The snapshot, and a number that is another one for each that was read.
+    package var current: (snapshot: RoleSnapshot, generation: Int) {
+        state.withLock { ($0.snapshot, $0.generation) }
+    }
+
     /// Reads the roles.
     package func reload() async throws {
         var roles: [RoleID: RoleSnapshot.Role] = [:]
@@ -73,7 +80,10 @@ package final class RoleKeeper: Service {
             roles[id] = RoleSnapshot.Role(name: name, permissions: Set(permissions))
         }
         let snapshot = RoleSnapshot(roles)
-        state.withLock { $0.snapshot = snapshot }
+        state.withLock {
+            $0.snapshot = snapshot
+            $0.generation += 1
+        }
     }
 
     /// The snapshot, read again first if it lacks one of `ids`.

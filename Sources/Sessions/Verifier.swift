@@ -77,16 +77,10 @@ package struct Verifier: Sendable {
         }
         if isOver(claims) { return .refused(.expired, claims) }
         try await readIndex.confirm()
-        // The wait may have outlived the token.
-        if isOver(claims) { return .refused(.expired, claims) }
-        // A token that lives longer than any may might outlive the revocations that cover it. The
-        // horizon is as fresh as the read: another node may have raised it a moment ago.
-        guard
-            claims.expiresAt - Timestamp(seconds: claims.issuedAt.seconds)
-                <= readIndex.known.horizon
-        else { return .refused(.invalid, claims) }
-        return readIndex.look { Self.isRevoked(claims, $0) }
-            ? .refused(.revoked, claims) : .accepted(claims)
+        // The wait may have outlived the token, so `flaw` looks at its end again.
+        let standing = standing
+        let flaw = readIndex.look { self.flaw(claims, standing, $0) }
+        return flaw.map { .refused($0, claims) } ?? .accepted(claims)
     }
 
     private func recognise(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {
@@ -101,7 +95,7 @@ package struct Verifier: Sendable {
 
     /// Expiry is judged by the later of the node's clock and the database's, which is the one that
     /// revocations are pruned by (revocation.md H13).
-    private func isOver(_ claims: AccessClaims) -> Bool {
+    package func isOver(_ claims: AccessClaims) -> Bool {
         max(clock.now(), readIndex.known.databaseTime) >= claims.expiresAt
     }
 
@@ -120,6 +114,75 @@ package struct Verifier: Sendable {
             return claims.issuedAt.microseconds / 1000 < notBefore
         }
         return false
+    }
+}
+
+// The steps of `judge`, for a caller that waits in its own way: the fast path of `/verify`.
+extension Verifier {
+    /// What a token is, as far as this node can tell without a wait.
+    package enum Recognition: Sendable {
+        /// Signed by us for us.
+        ///
+        /// It may be over or revoked.
+        case genuine(AccessClaims)
+        case flawed(CredentialFlaw)
+        /// Signed by a key that another node may have made a moment ago.
+        case unknownKey
+    }
+
+    /// Recognises a token; a signature check the first time.
+    package func recogniseHere(_ token: [UInt8]) -> Recognition {
+        do throws(AccessTokenFlaw) {
+            return .genuine(try recognise(token))
+        } catch .unknownKey {
+            return .unknownKey
+        } catch {
+            return .flawed(error.flaw)
+        }
+    }
+
+    /// Returns when every revocation acknowledged before this call can be seen (W1).
+    package func confirm() async throws { try await readIndex.confirm() }
+
+    /// What tokens are measured by, after a read.
+    package struct Standing: Sendable {
+        /// The node's clock.
+        package let wallTime: Timestamp
+        /// The later of the node's clock and the database's.
+        let now: Timestamp
+        /// The longest life a token may have.
+        let horizon: Duration
+    }
+
+    /// What they are measured by now.
+    package var standing: Standing {
+        let known = readIndex.known
+        let wallTime = clock.now()
+        return Standing(
+            wallTime: wallTime,
+            now: max(wallTime, known.databaseTime),
+            horizon: known.horizon
+        )
+    }
+
+    /// Looks into the revocations; confirm first.
+    package func look<R: Sendable>(_ body: (borrowing RevocationSet) -> R) -> R {
+        readIndex.look(body)
+    }
+
+    /// Why a genuine token is refused; nil for a good one.
+    package func flaw(
+        _ claims: AccessClaims,
+        _ standing: Standing,
+        _ set: borrowing RevocationSet
+    ) -> CredentialFlaw? {
+        if standing.now >= claims.expiresAt { return .expired }
+        // A token that lives longer than any may might outlive the revocations that cover it. The
+        // horizon is as fresh as the read: another node may have raised it a moment ago.
+        guard
+            claims.expiresAt - Timestamp(seconds: claims.issuedAt.seconds) <= standing.horizon
+        else { return .invalid }
+        return Self.isRevoked(claims, set) ? .revoked : nil
     }
 }
 

@@ -101,7 +101,8 @@ struct Node: Sendable {
             roles: roles,
             readIndex: readIndex,
             hashing: hashing,
-            cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics)
+            cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
+            verifyCounters: VerifyCounters(metrics)
         )
         return Node(
             settings: settings,
@@ -140,7 +141,8 @@ struct Node: Sendable {
         roles: RoleKeeper,
         readIndex: ReadIndex,
         hashing: PasswordHashing,
-        cache: TokenCache
+        cache: TokenCache,
+        verifyCounters: VerifyCounters
     ) -> WebServices {
         let minting = Minting(
             settings: settings.sessions,
@@ -197,7 +199,8 @@ struct Node: Sendable {
                 believesEveryPeer: settings.server.mode == .development,
                 readsRequirements: settings.web.verifyReadsRequirements,
                 allowedOrigins: settings.web.allowedOrigins.union([issuer])
-            )
+            ),
+            verifyCounters: verifyCounters
         )
     }
 }

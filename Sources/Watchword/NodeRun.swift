@@ -67,8 +67,10 @@ extension Node {
             throw error
         }
         let limits = settings.web.limits
+        let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
         let services: [any Service] = [
-            pool, redis, partitions, horizon, keys, roles,
+            // What listeners need comes before them: services end in the opposite order.
+            pool, redis, partitions, horizon, keys, roles, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(
@@ -93,7 +95,8 @@ extension Node {
                 ),
                 routes: web.publicRoutes(),
                 group: group,
-                logger: log("watchword.http")
+                logger: log("watchword.http"),
+                front: settings.web.hasFastPath ? desks : nil
             ),
             drain,
         ]

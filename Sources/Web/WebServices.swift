@@ -31,6 +31,8 @@ package struct WebServices: Sendable {
     package let cookies: SessionCookies
     /// How `/verify` reads requests.
     package let verify: VerifySettings
+    /// Which way `/verify` was answered.
+    package let verifyCounters: VerifyCounters
 
     /// The services of a node.
     package init(
@@ -45,7 +47,8 @@ package struct WebServices: Sendable {
         keys: KeyKeeper,
         roles: RoleKeeper,
         cookies: SessionCookies,
-        verify: VerifySettings
+        verify: VerifySettings,
+        verifyCounters: VerifyCounters
     ) {
         self.register = register
         self.accounts = accounts
@@ -59,6 +62,7 @@ package struct WebServices: Sendable {
         self.roles = roles
         self.cookies = cookies
         self.verify = verify
+        self.verifyCounters = verifyCounters
     }
 
     /// The routes of the public listener.

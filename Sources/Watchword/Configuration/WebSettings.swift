@@ -18,6 +18,8 @@ struct WebSettings: Sendable {
     let verifySource: OriginalRequestSource
     /// Whether requirements in the query of `/verify` count.
     let verifyReadsRequirements: Bool
+    /// Whether `/verify` is answered from its raw bytes where that can be done.
+    let hasFastPath: Bool
     /// How long one read of the revocation log may take.
     let readLimit: Duration
     /// How many checked tokens are remembered.
@@ -72,6 +74,11 @@ struct WebSettings: Sendable {
             "verify.query_requirements",
             default: true,
             help: "Whether permission=, role= and scope= in the query of /verify must hold."
+        )
+        hasFastPath = source.boolean(
+            "verify.fast_path",
+            default: true,
+            help: "Whether /verify is answered in front of the general HTTP stack where possible."
         )
         readLimit = source.duration(
             "verify.read_limit",

@@ -34,9 +34,14 @@ package struct VerifySettings: Sendable {
 
 extension WebServices {
     func verifyRequest(_ context: RequestContext) async throws -> Reply {
+        verifyCounters.general.increment()
         let credential = try Credential(context.headers, cookies)
         let original = try OriginalRequest(context, verify)
-        let requirements = try Requirements(context, isRead: verify.readsRequirements)
+        let requirements = try Requirements(
+            path: context.path,
+            query: context.query,
+            isRead: verify.readsRequirements
+        )
         let claims: AccessClaims
         switch try await verifier.judge(credential.token) {
         case .accepted(let found): claims = found
@@ -49,7 +54,12 @@ extension WebServices {
         guard requirements.hold(for: claims, held, named: names, snapshot) else {
             throw GateRefusal.permissionDenied
         }
-        return Reply(
+        return passReply(claims, names, ageInMilliseconds: verifier.ageInMilliseconds)
+    }
+
+    /// What a gateway hears of a request that may pass.
+    func passReply(_ claims: AccessClaims, _ names: [String], ageInMilliseconds: Int64) -> Reply {
+        Reply(
             200,
             headers: [
                 .authUser: claims.accountID.description,
@@ -59,7 +69,7 @@ extension WebServices {
                 .authClient: claims.clientID,
                 .authOrganisation: "",
                 .mode: "linear",
-                .age: String(verifier.ageInMilliseconds),
+                .age: String(ageInMilliseconds),
             ]
         )
     }
@@ -93,8 +103,8 @@ struct Requirements {
     /// The most requirements of one request.
     static let limit = 20
 
-    init(_ context: RequestContext, isRead: Bool) throws(WebRefusal) {
-        guard isRead, context.path == "/verify", let query = context.query else { return }
+    init(path: String, query: String?, isRead: Bool) throws(WebRefusal) {
+        guard isRead, path == "/verify", let query else { return }
         guard let form = FormText.parse(query) else {
             // What cannot be read might have been a requirement.
             throw WebRefusal(.permissionDenied, "The query is not well-formed.")
@@ -116,6 +126,9 @@ struct Requirements {
             throw WebRefusal(.permissionDenied, "A requirement names one permission, without `*`.")
         }
     }
+
+    /// Whether nothing is wanted.
+    var isEmpty: Bool { permissions.isEmpty && roles.isEmpty && scopes.isEmpty }
 
     func hold(
         for claims: AccessClaims,

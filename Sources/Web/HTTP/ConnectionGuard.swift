@@ -17,7 +17,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
     typealias OutboundIn = IOData
     typealias OutboundOut = IOData
 
-    private let limits: HTTPLimits
+    let limits: HTTPLimits
     private let refusal: (ProblemCode, String) -> ByteBuffer
     private var framing: RequestFraming
     private var held = ByteBuffer()
@@ -27,8 +27,11 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private var pending: RequestFraming.Violation?
     /// Whether input is thrown away from now on.
     private var isDeaf = false
-    private var due: NIODeadline
+    var due: NIODeadline
     private var ticker: Scheduled<Void>?
+    private var context: ChannelHandlerContext?
+    /// A handler in front that answers some requests itself; nil once it is out of the way.
+    var front: VerifyFront?
 
     /// Whether whatever comes is answered that this address has too many connections.
     private let isRefused: Bool
@@ -46,9 +49,16 @@ final class ConnectionGuard: ChannelDuplexHandler {
         due = .now() + TimeAmount(isRefused ? limits.lingerTime : limits.headTime)
     }
 
-    func handlerAdded(context: ChannelHandlerContext) { tick(context) }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        tick(context)
+    }
 
-    func handlerRemoved(context: ChannelHandlerContext) { ticker?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        ticker?.cancel()
+        self.context = nil
+        front = nil
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
         ticker?.cancel()
@@ -104,6 +114,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
             } else if framing.place == .head {
                 due = .now() + TimeAmount(held.readableBytes > 0 ? limits.headTime : waitTime)
             }
+            if !isDeaf { front?.generalAnswered() }
         }
     }
 
@@ -142,7 +153,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
         }
         isHeadTimed = framing.place == .head && left > 0
     }
-    private var isHeadTimed = true
+    var isHeadTimed = true
 
     private func refuse(_ violation: RequestFraming.Violation, _ context: ChannelHandlerContext) {
         goDeaf()
@@ -168,12 +179,13 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     private func goDeaf() {
         isDeaf = true
+        front?.guardEnds()
         held = ByteBuffer()
         due = .now() + TimeAmount(limits.requestTime + limits.writeTime)
     }
 
     /// Ends our side once everything is written, and the whole connection a little later.
-    private func endAfterFlush(_ context: ChannelHandlerContext) {
+    func endAfterFlush(_ context: ChannelHandlerContext) {
         goDeaf()
         context.flush()
         linger(context)
@@ -210,11 +222,38 @@ final class ConnectionGuard: ChannelDuplexHandler {
             var late = RequestFraming.Violation(.requestTimeout, "The body came too slowly.")
             late.isInBody = true
             refuse(late, context)
-        } else if outstanding == 0, held.readableBytes > 0 {
+        } else if outstanding == 0, held.readableBytes > 0 || front?.isHolding == true {
             write(.init(.requestTimeout, "The request head came too slowly."), context)
         } else {
             isLingering = true
             context.close(mode: .all, promise: nil)
         }
+    }
+}
+
+// What a handler in front tells, so that its requests are timed as those that pass through here.
+extension ConnectionGuard {
+    /// The beginning of a head is there; its time runs from its first byte.
+    func frontHolds() {
+        guard !isHeadTimed else { return }
+        isHeadTimed = true
+        due = .now() + TimeAmount(limits.headTime)
+    }
+
+    /// A request is being answered in front.
+    func frontBegins() {
+        isHeadTimed = false
+        due = .now() + TimeAmount(limits.requestTime + limits.writeTime)
+    }
+
+    /// It has been answered.
+    func frontAnswered() {
+        isHeadTimed = false
+        due = .now() + TimeAmount(limits.idleTime)
+    }
+
+    /// It has been answered, and the connection ends with it.
+    func frontEnds() {
+        if let context { endAfterFlush(context) }
     }
 }

@@ -73,6 +73,32 @@ package struct Dispatcher: Sendable {
         return reply
     }
 
+    /// The refusal of a request that was judged before it became one here: rendered, dressed and
+    /// logged as `answer` does it.
+    func refuse(
+        _ head: HTTPRequest,
+        route: String,
+        peer: IPAddress,
+        _ error: any Error
+    ) -> Reply {
+        let started = MonotonicInstant.now
+        let context = makeContext(head, peer: peer, started: started)
+        var reply = render(Problem(error), context)
+        origins.addCORS(to: &reply.headers, request: context.headers)
+        finish(&reply, id: context.id, now: context.now)
+        log(context, route, reply, since: started)
+        return reply
+    }
+
+    /// Logs, at level debug alone, a request that was let pass before it became one here.
+    ///
+    /// A line costs several times what such an answer does (decision 11).
+    func logPassed(route: String, peer: IPAddress, head: () -> HTTPRequest) {
+        guard logger.logLevel <= .debug else { return }
+        let started = MonotonicInstant.now
+        log(makeContext(head(), peer: peer, started: started), route, Reply(200), since: started)
+    }
+
     /// The answer to bytes that never became a request: framing errors, timeouts.
     package func refuse(_ code: ProblemCode, _ detail: String?, peer: IPAddress) -> Reply {
         let now = clock.now()
@@ -148,7 +174,8 @@ package struct Dispatcher: Sendable {
         return problem.reply(issuer: settings.issuer, id: context.id)
     }
 
-    private func finish(_ reply: inout Reply, id: RequestID, now: Timestamp) {
+    /// Adds what every answer carries.
+    func finish(_ reply: inout Reply, id: RequestID, now: Timestamp) {
         security.add(to: &reply.headers)
         reply.headers[.date] = now.httpDate
         reply.headers[.requestID] = id.description

@@ -14,20 +14,19 @@ internal import Synchronization
 
 /// An HTTP/1.1 listener.
 package struct HTTPServer: Service {
-    /// Puts handlers in front of a connection's pipeline, such as a fast path that answers some
-    /// requests from their raw bytes and passes the rest on.
-    package typealias Front = @Sendable (any Channel) throws -> Void
-
     private let settings: HTTPSettings
     private let dispatcher: Dispatcher
     private let group: any EventLoopGroup
     private let logger: Logger
-    private let front: Front?
+    private let front: VerifyDesks?
     private let onListening: @Sendable (SocketAddress) async -> Void
     private let drain = Drain()
     private let peers: PeerCounter
 
     /// A listener; `onListening` is told the bound address.
+    ///
+    /// - Parameter front: the desks of a fast path that answers `/verify` from its raw bytes. Desks
+    ///   serve one listener: the answers they keep carry its headers.
     package init(
         _ settings: HTTPSettings,
         routes: [Route],
@@ -35,7 +34,7 @@ package struct HTTPServer: Service {
         clock: WallClock = .system,
         entropy: Entropy = .system,
         logger: Logger,
-        front: Front? = nil,
+        front: VerifyDesks? = nil,
         onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
         self.settings = settings
@@ -125,13 +124,16 @@ package struct HTTPServer: Service {
             let verdict = peers.admit(channel, from: peer)
             // Closed when it has been set up: a set-up that fails is the listener's failure.
             if verdict == .dropped { channel.eventLoop.execute { channel.close(promise: nil) } }
+            let guardian = ConnectionGuard(limits, isRefused: verdict != .served) { code, detail in
+                dispatcher.refuse(code, detail, peer: peer).http1Bytes
+            }
             // A front answers by itself, so one that is refused never sees it.
-            if verdict == .served { try front?(channel) }
-            try channel.pipeline.syncOperations.addHandler(
-                ConnectionGuard(limits, isRefused: verdict != .served) { code, detail in
-                    dispatcher.refuse(code, detail, peer: peer).http1Bytes
-                }
-            )
+            if verdict == .served, let desk = front?.desk(on: channel.eventLoop) {
+                try channel.pipeline.syncOperations.addHandler(
+                    VerifyFront(desk, dispatcher, guardian, drain, limits, peer: peer)
+                )
+            }
+            try channel.pipeline.syncOperations.addHandler(guardian)
         }
     }
 

@@ -54,7 +54,9 @@ struct HTTPClient: Sendable {
 }
 
 /// A connection that blocks its thread.
-final class Connection {
+final class Connection: @unchecked Sendable {
+    // Sendable: a test uses it from one thread at a time, and awaits each use.
+
     private let descriptor: Int32
     private var received: [UInt8] = []
 
@@ -65,6 +67,10 @@ final class Connection {
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+        // A second piece of a request must not wait until the first is acknowledged.
+        var isEager: Int32 = 1
+        let width = socklen_t(MemoryLayout<Int32>.size)
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isEager, width)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -100,6 +106,21 @@ final class Connection {
             guard count > 0 else { return }
             start += count
         }
+    }
+
+    /// Says that nothing more will be sent.
+    func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Everything until the other side ends.
+    func readToEnd() -> String {
+        while true {
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { break }
+            received += buffer[..<count]
+        }
+        defer { received = [] }
+        return String(decoding: received, as: UTF8.self)
     }
 
     /// Reads one answer.

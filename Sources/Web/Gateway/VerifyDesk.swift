@@ -1,0 +1,265 @@
+// Where the connections of one event loop bring what they want checked. What waits is confirmed as
+// one batch: it is closed before its read of the revocation log begins, so every answer is newer
+// than its question (W1). All state belongs to the loop; there is no lock and no task per request.
+internal import Access
+internal import NIOCore
+internal import Primitives
+internal import Revocation
+internal import Sessions
+internal import Tokens
+
+/// The fast path on one event loop.
+final class VerifyDesk: @unchecked Sendable {
+    // Sendable: everything but the constants is touched on `loop` only. `run` prefers the loop's
+    // executor and checks that it is there; the fronts are handlers of the loop's channels.
+
+    /// What became of a request.
+    enum Start {
+        /// It waits; the front will be told.
+        case waiting
+        case refused(any Error)
+        /// The general path answers.
+        case general
+    }
+
+    let loop: any EventLoop
+    private let services: WebServices
+    private let entropy: Entropy
+    private var tokens: ByteCache<CheckedToken>
+    private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
+    private var waiting: [VerifyFront] = []
+    private var sleeper: CheckedContinuation<Void, Never>?
+    private var isEnding = false
+    private var isRunning = false
+    private var scratch = ByteBuffer()
+    private var second: Int64 = .min
+    private var date: [UInt8] = []
+    private var idLow: UInt64 = 0
+    private var idCount: UInt64 = 0
+
+    /// The most that wait at one loop; more are turned away (W8).
+    private static let waitingLimit = 10_000
+
+    init(_ services: WebServices, loop: any EventLoop, cacheLimit: Int, entropy: Entropy) {
+        self.services = services
+        self.loop = loop
+        self.entropy = entropy
+        // The signature: 64 bytes are 86 characters. Two tokens that differ elsewhere are told
+        // apart when they are compared.
+        tokens = ByteCache(limit: cacheLimit, hashedBytes: 86)
+    }
+
+    /// Whether anybody confirms what is brought here.
+    var isOpen: Bool { isRunning && !isEnding }
+
+    // MARK: The task
+
+    /// Confirms batches until cancelled.
+    func run() async {
+        loop.preconditionInEventLoop()
+        isRunning = true
+        while await isWanted() {
+            loop.preconditionInEventLoop()
+            let batch = waiting
+            waiting = []
+            do {
+                try await services.verifier.confirm()
+                loop.preconditionInEventLoop()
+                answer(batch)
+            } catch {
+                loop.preconditionInEventLoop()
+                for front in batch where front.question != nil { front.refuse(error) }
+                services.verifyCounters.fast.increment(by: batch.count)
+            }
+        }
+        for front in waiting where front.question != nil { front.refuse(CancellationError()) }
+        waiting = []
+        isRunning = false
+    }
+
+    /// Waits until somebody waits; false at the end.
+    private func isWanted() async -> Bool {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if isEnding || !waiting.isEmpty {
+                    continuation.resume()
+                } else {
+                    sleeper = continuation
+                }
+            }
+        } onCancel: {
+            loop.execute {
+                self.isEnding = true
+                self.sleeper.take()?.resume()
+            }
+        }
+        return !isEnding
+    }
+
+    // MARK: Requests
+
+    /// Takes a request whose head lies at the start of `bytes`.
+    func take(
+        _ head: VerifyHead,
+        _ bytes: UnsafeRawBufferPointer,
+        from front: VerifyFront
+    ) -> Start {
+        guard isOpen, head.isPlain(services.verify.source), let place = head.token else {
+            return .general
+        }
+        var requirements: Requirements?
+        if services.verify.readsRequirements, let query = head.query, !query.isEmpty {
+            guard let found = find(UnsafeRawBufferPointer(rebasing: bytes[query])) else {
+                return .general
+            }
+            requirements = found.isEmpty ? nil : found
+        }
+        let token: CheckedToken
+        switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place]), front.dispatcher) {
+        case .success(let found): token = found
+        case .failure(.flaw(let flaw)): return refuse(flaw)
+        case .failure(.unknown): return .general
+        }
+        if services.verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
+        guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
+        front.question = (token, requirements)
+        waiting.append(front)
+        sleeper.take()?.resume()
+        return .waiting
+    }
+
+    private func refuse(_ error: any Error) -> Start {
+        services.verifyCounters.fast.increment()
+        return .refused(error)
+    }
+
+    /// What a query asks for; nil where the general path has to say why not.
+    private func find(_ query: UnsafeRawBufferPointer) -> Requirements? {
+        if let known = queries.find(query) { return known }
+        let text = String(decoding: query, as: UTF8.self)
+        // `try?`: the general path reads it again, and refuses.
+        guard let read = try? Requirements(path: "/verify", query: text, isRead: true) else {
+            return nil
+        }
+        queries.insert(read, for: Array(query))
+        return read
+    }
+
+    private enum Stranger: Error {
+        case flaw(CredentialFlaw)
+        /// A key or a role that this node has not met: finding out takes a wait.
+        case unknown
+    }
+
+    private func recognise(
+        _ bytes: UnsafeRawBufferPointer,
+        _ dispatcher: Dispatcher
+    ) -> Result<CheckedToken, Stranger> {
+        if let known = tokens.find(bytes) { return .success(known) }
+        let text = Array(bytes)
+        switch services.verifier.recogniseHere(text) {
+        case .flawed(let flaw): return .failure(.flaw(flaw))
+        case .unknownKey: return .failure(.unknown)
+        case .genuine(let claims):
+            let (roles, generation) = services.roles.current
+            // Without roles in the token they have to be asked for, which is a wait as well.
+            guard let held = claims.roles, held.allSatisfy({ roles.roles[$0] != nil }) else {
+                return .failure(.unknown)
+            }
+            let token = CheckedToken(claims)
+            render(token, roles, generation, dispatcher)
+            tokens.insert(token, for: text)
+            return .success(token)
+        }
+    }
+
+    /// Has the general path write the answer, once for a token and the roles as they are.
+    private func render(
+        _ token: CheckedToken,
+        _ roles: RoleSnapshot,
+        _ generation: Int,
+        _ dispatcher: Dispatcher
+    ) {
+        let names = roles.names(of: token.claims.roles ?? [])
+        var reply = services.passReply(token.claims, names, ageInMilliseconds: 0)
+        dispatcher.finish(&reply, id: RequestID(high: 0, low: 0), now: Timestamp(seconds: 0))
+        token.take(names, generation: generation, PassTemplate(reply))
+    }
+
+    // MARK: Answers
+
+    private func answer(_ batch: [VerifyFront]) {
+        let verifier = services.verifier
+        let standing = verifier.standing
+        let (roles, generation) = services.roles.current
+        let flaws = verifier.look { set in
+            var flaws: [CredentialFlaw?] = []
+            flaws.reserveCapacity(batch.count)
+            for front in batch {
+                guard let question = front.question else {
+                    flaws.append(nil)
+                    continue
+                }
+                flaws.append(verifier.flaw(question.token.claims, standing, set))
+            }
+            return flaws
+        }
+        services.verifyCounters.fast.increment(by: batch.count)
+        let time = makeTime(standing.wallTime)
+        for (front, flaw) in zip(batch, flaws) {
+            // Whoever went away meanwhile has no question any more.
+            guard let (token, requirements) = front.question else { continue }
+            if let flaw {
+                front.refuse(flaw)
+                continue
+            }
+            if token.rolesGeneration != generation {
+                render(token, roles, generation, front.dispatcher)
+            }
+            let held = token.claims.roles ?? []
+            if let requirements,
+                !requirements.hold(for: token.claims, held, named: token.roleNames, roles)
+            {
+                front.refuse(GateRefusal.permissionDenied)
+                continue
+            }
+            front.pass(token, makeAnswer(token, time, closes: front.closes))
+        }
+    }
+
+    private func makeTime(_ now: Timestamp) -> AnswerTime {
+        if now.seconds != second {
+            second = now.seconds
+            date = Array(now.httpDate.utf8)
+        }
+        return AnswerTime(
+            now: now,
+            date: date,
+            age: Array(String(services.verifier.ageInMilliseconds).utf8)
+        )
+    }
+
+    private func makeAnswer(
+        _ token: CheckedToken,
+        _ time: AnswerTime,
+        closes: Bool
+    ) -> ByteBuffer {
+        // Written in place where the last answer has left for the kernel already.
+        scratch.clear(minimumCapacity: 1024)
+        token.answer.write(time, nextID(time.now), closes: closes, to: &scratch)
+        return scratch
+    }
+
+    /// A UUIDv7 by counter (RFC 9562 section 6.2, method 1): the random part is drawn anew now and
+    /// then instead of for each, since every draw asks the kernel.
+    private func nextID(_ now: Timestamp) -> RequestID {
+        if idCount == 0 {
+            idCount = 1024
+            idLow = RequestID(at: now, entropy: entropy).low & ~0x3FF
+        }
+        idCount -= 1
+        idLow += 1
+        let milliseconds = UInt64(max(0, now.microseconds / 1000))
+        return RequestID(high: milliseconds << 16 | 0x7000, low: idLow)
+    }
+}
