@@ -60,8 +60,13 @@ package struct Verifier: Sendable {
     ///
     /// A share of one statement; a signature check the first time.
     ///
+    /// - Parameter staleness: how long ago the last read of the log may have begun for this answer
+    ///   to come from memory; nil asks the log each time.
     /// - Throws: a fault where the revocation log cannot be read. Then nothing is accepted (W10).
-    package func judge(_ token: [UInt8]) async throws -> Verdict {
+    package func judge(
+        _ token: [UInt8],
+        staleness: Duration? = nil
+    ) async throws -> Verdict {
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {
             claims = try recognise(token)
@@ -76,7 +81,7 @@ package struct Verifier: Sendable {
             return .refused(error.flaw, nil)
         }
         if isOver(claims) { return .refused(.expired, claims) }
-        try await readIndex.confirm()
+        if !isFresh(within: staleness) { try await readIndex.confirm() }
         // The wait may have outlived the token, so `flaw` looks at its end again.
         let standing = standing
         let flaw = readIndex.look { self.flaw(claims, standing, $0) }
@@ -143,6 +148,13 @@ extension Verifier {
 
     /// Returns when every revocation acknowledged before this call can be seen (W1).
     package func confirm() async throws { try await readIndex.confirm() }
+
+    /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
+    /// (revocation.md 1.7, bounded mode).
+    package func isFresh(within limit: Duration?) -> Bool {
+        guard let limit, let readAt = readIndex.known.readAt else { return false }
+        return MonotonicInstant.now - readAt < limit
+    }
 
     /// What tokens are measured by, after a read.
     package struct Standing: Sendable {

@@ -198,7 +198,8 @@ struct Node: Sendable {
                 source: settings.web.verifySource,
                 believesEveryPeer: settings.server.mode == .development,
                 readsRequirements: settings.web.verifyReadsRequirements,
-                allowedOrigins: settings.web.allowedOrigins.union([issuer])
+                allowedOrigins: settings.web.allowedOrigins.union([issuer]),
+                mode: settings.web.verifyMode
             ),
             verifyCounters: verifyCounters
         )

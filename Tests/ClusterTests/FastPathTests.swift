@@ -8,7 +8,8 @@ import Testing
 @testable import Web
 
 @Suite(.serialized) struct FastPathTests {
-    /// Node 0 has the fast path, node 1 has not, node 2 has it and little patience.
+    /// Node 0 has the fast path and node 1 has not; 2 and 3 are as they are, in bounded mode, and
+    /// node 2 has little patience.
     private static let cluster = SharedPair()
 
     private static func pair() async throws -> Cluster { try await cluster.get() }
@@ -274,6 +275,46 @@ import Testing
     }
 
     @Test
+    func `in bounded mode an answer may be as old as the limit, and max_age only tightens`()
+        async throws
+    {
+        let cluster = try await Self.pair()
+        let person = try await cluster.person()
+        // Both answer from memory, one fast and one in general.
+        for node in cluster.nodes[2...3] {
+            let tokens = try await cluster.signIn(person)
+            let fresh = try await node.client.send("GET", "/verify?max_age=0", tokens.bearer)
+            #expect(fresh.status == 200)
+            #expect(fresh["Watchword-Mode"] == "bounded")
+            let ended = try await cluster.node.send("POST", "/v1/auth/logout", tokens.bearer)
+            #expect(ended.status == 204)
+            let old = try await node.client.send("GET", "/verify", tokens.bearer)
+            let age = old["Watchword-Age"].flatMap { Int($0) } ?? -1
+            #expect(old.status == 200 && (0..<60_000).contains(age))
+            for query in ["max_age=99999999", "max_age=60000"] {
+                let same = try await node.client.send("GET", "/verify?\(query)", tokens.bearer)
+                #expect(same.status == 200, "\(query)")
+            }
+            for query in ["max_age=-1", "max_age=x", "max_age=", "max_age=9999999999"] {
+                let odd = try await node.client.send("GET", "/verify?\(query)", tokens.bearer)
+                #expect(odd.status == 403, "\(query)")
+            }
+            let now = try await node.client.send("GET", "/verify?max_age=0", tokens.bearer)
+            #expect(now.status == 401)
+            // That read has told this node, whoever asks next.
+            let after = try await node.client.send("GET", "/verify", tokens.bearer)
+            #expect(after.status == 401)
+            #expect(after.code == "token-revoked")
+        }
+        // The API itself is never answered from memory.
+        let tokens = try await cluster.signIn(person)
+        let client = cluster.nodes[2].client
+        #expect(try await client.send("GET", "/v1/me", tokens.bearer).status == 200)
+        _ = try await cluster.node.send("POST", "/v1/auth/logout", tokens.bearer)
+        #expect(try await client.send("GET", "/v1/me", tokens.bearer).status == 401)
+    }
+
+    @Test
     func `idle connections are closed, and heads that do not end are answered 408`() async throws {
         let cluster = try await Self.pair()
         let port = cluster.nodes[2].client.port
@@ -372,9 +413,16 @@ private actor SharedPair {
     func get() async throws -> Cluster {
         if let starting { return try await starting.value }
         var plan = Cluster.Plan()
+        plan.nodes = 4
+        let bounded = [
+            "WATCHWORD_VERIFY_MODE": "bounded", "WATCHWORD_VERIFY_STALENESS_LIMIT": "60s",
+        ]
         plan.perNode = [
             [:], ["WATCHWORD_VERIFY_FAST_PATH": "false"],
-            ["WATCHWORD_HTTP_IDLE_TIME": "1s", "WATCHWORD_HTTP_HEAD_TIME": "1s"],
+            bounded.merging([
+                "WATCHWORD_HTTP_IDLE_TIME": "1s", "WATCHWORD_HTTP_HEAD_TIME": "1s",
+            ]) { $1 },
+            bounded.merging(["WATCHWORD_VERIFY_FAST_PATH": "false"]) { $1 },
         ]
         let chosen = plan
         let task = Task { try await Cluster.start(chosen) }

@@ -18,6 +18,8 @@ struct WebSettings: Sendable {
     let verifySource: OriginalRequestSource
     /// Whether requirements in the query of `/verify` count.
     let verifyReadsRequirements: Bool
+    /// How fresh the answers of `/verify` are.
+    let verifyMode: VerifyMode
     /// Whether `/verify` is answered from its raw bytes where that can be done.
     let hasFastPath: Bool
     /// How long one read of the revocation log may take.
@@ -75,6 +77,7 @@ struct WebSettings: Sendable {
             default: true,
             help: "Whether permission=, role= and scope= in the query of /verify must hold."
         )
+        verifyMode = Self.mode(source)
         hasFastPath = source.boolean(
             "verify.fast_path",
             default: true,
@@ -92,6 +95,31 @@ struct WebSettings: Sendable {
             within: 100...10_000_000,
             help: "Checked tokens a node remembers, about 1.5 KiB each."
         )
+    }
+
+    private enum ModeName: String, CaseIterable {
+        case linear
+        case bounded
+    }
+
+    private static func mode(_ source: SettingsSource) -> VerifyMode {
+        let name = source.choice(
+            "verify.mode",
+            ModeName.self,
+            default: .linear,
+            help: "linear: every answer of /verify is newer than its question. bounded: it may be"
+                + " as old as verify.staleness_limit, and a logout takes that long to be seen."
+        )
+        let limit = source.duration(
+            "verify.staleness_limit",
+            default: .milliseconds(100),
+            within: .milliseconds(1) ... .seconds(60),
+            help: "How old an answer may be in bounded mode; max_age= in the query tightens it."
+        )
+        switch name {
+        case .linear: return .linear
+        case .bounded: return .bounded(limit)
+        }
     }
 
     private static func networks(_ source: SettingsSource) -> [IPNetwork] {

@@ -7,6 +7,31 @@ import Primitives
 import Sessions
 import Tokens
 
+/// How fresh the answers of a listener are (revocation.md 1.7).
+package enum VerifyMode: Sendable {
+    /// Newer than the question: every answer is covered by a read of its own time (W1).
+    case linear
+    /// From memory, while the last read of the log was begun less than this ago.
+    case bounded(Duration)
+
+    /// What `Watchword-Mode` says.
+    var name: String {
+        switch self {
+        case .linear: "linear"
+        case .bounded: "bounded"
+        }
+    }
+
+    /// How old a read may be for a caller who asks for `maximumAge`, which only ever tightens; nil
+    /// for not at all.
+    func staleness(_ maximumAge: Duration?) -> Duration? {
+        switch self {
+        case .linear: nil
+        case .bounded(let limit): min(limit, maximumAge ?? limit)
+        }
+    }
+}
+
 /// How a listener answers `/verify`.
 package struct VerifySettings: Sendable {
     /// Where the original request is read from.
@@ -17,18 +42,22 @@ package struct VerifySettings: Sendable {
     package var readsRequirements: Bool
     /// Origins that may open a WebSocket with a cookie.
     package var allowedOrigins: Set<String>
+    /// How fresh the answers are.
+    package var mode: VerifyMode
 
     /// Settings of a listener.
     package init(
         source: OriginalRequestSource,
         believesEveryPeer: Bool,
         readsRequirements: Bool,
-        allowedOrigins: Set<String>
+        allowedOrigins: Set<String>,
+        mode: VerifyMode
     ) {
         self.source = source
         self.believesEveryPeer = believesEveryPeer
         self.readsRequirements = readsRequirements
         self.allowedOrigins = allowedOrigins
+        self.mode = mode
     }
 }
 
@@ -43,7 +72,8 @@ extension WebServices {
             isRead: verify.readsRequirements
         )
         let claims: AccessClaims
-        switch try await verifier.judge(credential.token) {
+        let staleness = verify.mode.staleness(requirements.maximumAge)
+        switch try await verifier.judge(credential.token, staleness: staleness) {
         case .accepted(let found): claims = found
         case .refused(let flaw, _): throw flaw
         }
@@ -68,7 +98,7 @@ extension WebServices {
                 .authScopes: claims.scope,
                 .authClient: claims.clientID,
                 .authOrganisation: "",
-                .mode: "linear",
+                .mode: verify.mode.name,
                 .age: String(ageInMilliseconds),
             ]
         )
@@ -99,6 +129,8 @@ struct Requirements {
     private var permissions: [String] = []
     private var roles: [String] = []
     private var scopes: [String] = []
+    /// `max_age`: how many milliseconds old the answer may be.
+    private(set) var maximumAge: Duration?
 
     /// The most requirements of one request.
     static let limit = 20
@@ -114,6 +146,14 @@ struct Requirements {
             case "permission": permissions += values
             case "role": roles += values
             case "scope": scopes += values
+            case "max_age":
+                for value in values {
+                    guard (1...9).contains(value.utf8.count), let age = UInt32(value) else {
+                        throw WebRefusal(.permissionDenied, "The max_age is no number.")
+                    }
+                    let limit = Duration.milliseconds(Int64(age))
+                    maximumAge = min(maximumAge ?? limit, limit)
+                }
             default: continue
             }
         }
@@ -128,7 +168,9 @@ struct Requirements {
     }
 
     /// Whether nothing is wanted.
-    var isEmpty: Bool { permissions.isEmpty && roles.isEmpty && scopes.isEmpty }
+    var isEmpty: Bool {
+        permissions.isEmpty && roles.isEmpty && scopes.isEmpty && maximumAge == nil
+    }
 
     func hold(
         for claims: AccessClaims,

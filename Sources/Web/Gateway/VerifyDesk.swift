@@ -17,6 +17,8 @@ final class VerifyDesk: @unchecked Sendable {
     enum Start {
         /// It waits; the front will be told.
         case waiting
+        /// `answer` may be called at once.
+        case ready
         case refused(any Error)
         /// The general path answers.
         case general
@@ -121,8 +123,10 @@ final class VerifyDesk: @unchecked Sendable {
         case .failure(.unknown): return .general
         }
         if services.verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
-        guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         front.question = (token, requirements)
+        let staleness = services.verify.mode.staleness(requirements?.maximumAge)
+        if services.verifier.isFresh(within: staleness) { return .ready }
+        guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         waiting.append(front)
         sleeper.take()?.resume()
         return .waiting
@@ -188,7 +192,8 @@ final class VerifyDesk: @unchecked Sendable {
 
     // MARK: Answers
 
-    private func answer(_ batch: [VerifyFront]) {
+    /// Answers what has waited long enough, each from the revocations as they are now.
+    func answer(_ batch: [VerifyFront]) {
         let verifier = services.verifier
         let standing = verifier.standing
         let (roles, generation) = services.roles.current

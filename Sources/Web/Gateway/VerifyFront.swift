@@ -43,6 +43,7 @@ final class VerifyFront: ChannelDuplexHandler {
     private var isInputClosed = false
     private var isReadDue = false
     private var isReading = false
+    private var isProceeding = false
     private var isCompleteDue = false
 
     /// What waits at the desk, while it does.
@@ -166,6 +167,9 @@ final class VerifyFront: ChannelDuplexHandler {
 
     /// Answers or passes on what is held, as far as it goes.
     private func proceed(_ context: ChannelHandlerContext) {
+        guard !isProceeding else { return }
+        isProceeding = true
+        defer { isProceeding = false }
         while state == .idle, held.readableBytes > 0, context.channel.isWritable {
             let start = held.withUnsafeReadableBytes { bytes -> VerifyDesk.Start? in
                 switch reader.read(bytes) {
@@ -186,9 +190,12 @@ final class VerifyFront: ChannelDuplexHandler {
             case .waiting:
                 state = .checking
                 guardian.frontBegins()
+            case .ready:
+                state = .checking
+                desk.answer([self])
             case .refused(let error):
                 state = .checking
-                refuse(error, isNew: true)
+                refuse(error)
             case .general:
                 // Whatever comes behind a request that ends the connection is the guard's affair.
                 if state == .handedOver || head.closes { handOver(context) } else { pass(context) }
@@ -253,13 +260,11 @@ final class VerifyFront: ChannelDuplexHandler {
     /// Lets the request pass; `answer` is written out in full.
     func pass(_ token: CheckedToken, _ answer: ByteBuffer) {
         dispatcher.logPassed(route: Self.route, peer: peer) { VerifyHead.request(headBytes()) }
-        finish(answer, isNew: false)
+        finish(answer)
     }
 
     /// Refuses the request at the front.
-    func refuse(_ error: any Error) { refuse(error, isNew: false) }
-
-    private func refuse(_ error: any Error, isNew: Bool) {
+    func refuse(_ error: any Error) {
         var reply = dispatcher.refuse(
             VerifyHead.request(headBytes()),
             route: Self.route,
@@ -268,14 +273,14 @@ final class VerifyFront: ChannelDuplexHandler {
         )
         if closes { reply.headers[.connection] = "close" }
         if head.isHead { reply.body = [] }
-        finish(reply.http1Bytes, isNew: isNew)
+        finish(reply.http1Bytes)
     }
 
     private func headBytes() -> [UInt8] {
         held.getBytes(at: held.readerIndex, length: head.length) ?? []
     }
 
-    private func finish(_ answer: ByteBuffer, isNew: Bool) {
+    private func finish(_ answer: ByteBuffer) {
         guard let context, state == .checking else { return }
         question = nil
         let isLast = closes
@@ -291,7 +296,6 @@ final class VerifyFront: ChannelDuplexHandler {
         }
         state = .idle
         guardian.frontAnswered()
-        // The caller goes on where this is its own request.
-        if !isNew { proceed(context) }
+        proceed(context)
     }
 }
