@@ -93,7 +93,7 @@ struct WebSettings: Sendable {
             "tokens.cache_limit",
             default: 20_000,
             within: 100...10_000_000,
-            help: "Checked tokens a node remembers, about 1.5 KiB each."
+            help: "Checked tokens a node remembers with their answers, about 4 KiB each."
         )
     }
 

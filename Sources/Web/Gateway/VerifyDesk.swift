@@ -26,6 +26,13 @@ final class VerifyDesk: @unchecked Sendable {
 
     let loop: any EventLoop
     private let services: WebServices
+    // Of the services, for reading without copying all of them.
+    private let verifier: Verifier
+    private let roleKeeper: RoleKeeper
+    private let source: OriginalRequestSource
+    private let readsRequirements: Bool
+    private let mode: VerifyMode
+    private let counter: Counter
     private let entropy: Entropy
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
@@ -44,6 +51,12 @@ final class VerifyDesk: @unchecked Sendable {
 
     init(_ services: WebServices, loop: any EventLoop, cacheLimit: Int, entropy: Entropy) {
         self.services = services
+        verifier = services.verifier
+        roleKeeper = services.roles
+        source = services.verify.source
+        readsRequirements = services.verify.readsRequirements
+        mode = services.verify.mode
+        counter = services.verifyCounters.fast
         self.loop = loop
         self.entropy = entropy
         // The signature: 64 bytes are 86 characters. Two tokens that differ elsewhere are told
@@ -65,13 +78,13 @@ final class VerifyDesk: @unchecked Sendable {
             let batch = waiting
             waiting = []
             do {
-                try await services.verifier.confirm()
+                try await verifier.confirm()
                 loop.preconditionInEventLoop()
                 answer(batch)
             } catch {
                 loop.preconditionInEventLoop()
                 for front in batch where front.question != nil { front.refuse(error) }
-                services.verifyCounters.fast.increment(by: batch.count)
+                counter.increment(by: batch.count)
             }
         }
         for front in waiting where front.question != nil { front.refuse(CancellationError()) }
@@ -106,11 +119,11 @@ final class VerifyDesk: @unchecked Sendable {
         _ bytes: UnsafeRawBufferPointer,
         from front: VerifyFront
     ) -> Start {
-        guard isOpen, head.isPlain(services.verify.source), let place = head.token else {
+        guard isOpen, head.isPlain(source), let place = head.token else {
             return .general
         }
         var requirements: Requirements?
-        if services.verify.readsRequirements, let query = head.query, !query.isEmpty {
+        if readsRequirements, let query = head.query, !query.isEmpty {
             guard let found = find(UnsafeRawBufferPointer(rebasing: bytes[query])) else {
                 return .general
             }
@@ -122,10 +135,10 @@ final class VerifyDesk: @unchecked Sendable {
         case .failure(.flaw(let flaw)): return refuse(flaw)
         case .failure(.unknown): return .general
         }
-        if services.verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
+        if verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
         front.question = (token, requirements)
-        let staleness = services.verify.mode.staleness(requirements?.maximumAge)
-        if services.verifier.isFresh(within: staleness) { return .ready }
+        let staleness = mode.staleness(requirements?.maximumAge)
+        if verifier.isFresh(within: staleness) { return .ready }
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         waiting.append(front)
         sleeper.take()?.resume()
@@ -133,7 +146,7 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     private func refuse(_ error: any Error) -> Start {
-        services.verifyCounters.fast.increment()
+        counter.increment()
         return .refused(error)
     }
 
@@ -161,11 +174,11 @@ final class VerifyDesk: @unchecked Sendable {
     ) -> Result<CheckedToken, Stranger> {
         if let known = tokens.find(bytes) { return .success(known) }
         let text = Array(bytes)
-        switch services.verifier.recogniseHere(text) {
+        switch verifier.recogniseHere(text) {
         case .flawed(let flaw): return .failure(.flaw(flaw))
         case .unknownKey: return .failure(.unknown)
         case .genuine(let claims):
-            let (roles, generation) = services.roles.current
+            let (roles, generation) = roleKeeper.current
             // Without roles in the token they have to be asked for, which is a wait as well.
             guard let held = claims.roles, held.allSatisfy({ roles.roles[$0] != nil }) else {
                 return .failure(.unknown)
@@ -194,9 +207,8 @@ final class VerifyDesk: @unchecked Sendable {
 
     /// Answers what has waited long enough, each from the revocations as they are now.
     func answer(_ batch: [VerifyFront]) {
-        let verifier = services.verifier
         let standing = verifier.standing
-        let (roles, generation) = services.roles.current
+        let (roles, generation) = roleKeeper.current
         let flaws = verifier.look { set in
             var flaws: [CredentialFlaw?] = []
             flaws.reserveCapacity(batch.count)
@@ -209,7 +221,7 @@ final class VerifyDesk: @unchecked Sendable {
             }
             return flaws
         }
-        services.verifyCounters.fast.increment(by: batch.count)
+        counter.increment(by: batch.count)
         let time = makeTime(standing.wallTime)
         for (front, flaw) in zip(batch, flaws) {
             // Whoever went away meanwhile has no question any more.
@@ -240,7 +252,7 @@ final class VerifyDesk: @unchecked Sendable {
         return AnswerTime(
             now: now,
             date: date,
-            age: Array(String(services.verifier.ageInMilliseconds).utf8)
+            age: Array(String(verifier.ageInMilliseconds).utf8)
         )
     }
 

@@ -18,6 +18,19 @@ import Testing
             + "content-length: 0\r\nx-envoy-internal: true\r\n\r\n",
         "HEAD /verify?permission=a:b HTTP/1.1\r\nHost: [::1]:80\r\nConnection: Keep-Alive\r\n"
             + "Authorization:bearer \(token)  \r\n\r\n",
+        // Captured from nginx 1.22, HAProxy 2.6 and Caddy 2.6 with the samples in docs/gateways.
+        "GET /verify HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Original-URI: /app/x?q=1\r\n"
+            + "X-Original-Method: POST\r\nX-Forwarded-For: 127.0.0.1\r\n"
+            + "Accept-Encoding: identity\r\nAuthorization: Bearer \(token)\r\n"
+            + "User-Agent: curl/7.88.1\r\n\r\n",
+        "GET /verify HTTP/1.1\r\nx-original-uri: /app/x?q=1\r\nx-original-method: POST\r\n"
+            + "x-forwarded-for: 127.0.0.1\r\nauthorization: Bearer \(token)\r\n"
+            + "host: 127.0.0.1:54067\r\naccept: */*\r\nuser-agent: HAProxy\r\n\r\n",
+        "GET /verify?q=1 HTTP/1.1\r\nHost: 127.0.0.1:58937\r\nUser-Agent: curl/7.88.1\r\n"
+            + "Accept-Encoding: identity\r\nAuthorization: Bearer \(token)\r\n"
+            + "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: 127.0.0.1:58937\r\n"
+            + "X-Forwarded-Method: POST\r\nX-Forwarded-Proto: http\r\n"
+            + "X-Forwarded-Uri: /app/x?q=1\r\n\r\n",
         "OPTIONS /verify HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n",
         "PUT /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
     ]
@@ -57,16 +70,16 @@ import Testing
     @Test
     func `token, query, path and end of the connection are found where they are`() throws {
         let parsed = try Self.heads.map(whole)
-        for (head, text) in zip(parsed, Self.heads).prefix(4) {
+        for (head, text) in zip(parsed, Self.heads).prefix(7) {
             let bytes = Array(text.utf8)
             let found = head.token.map { String(decoding: bytes[$0], as: UTF8.self) }
             #expect(found == Self.token, "\(text)")
         }
-        #expect(parsed.map(\.isVerify) == [true, true, true, true, true, false])
-        #expect(parsed.map(\.isHead) == [false, false, false, true, false, false])
-        #expect(parsed.map(\.closes) == [false, false, false, false, true, false])
-        #expect(parsed.map(\.bodyBytes) == [0, 0, 0, 0, 0, 5])
-        #expect(parsed.map { $0.query == nil } == [true, true, true, false, true, true])
+        #expect(parsed.map(\.isVerify) == [Bool](repeating: true, count: 8) + [false])
+        #expect(parsed.map(\.isHead) == (0..<9).map { $0 == 3 })
+        #expect(parsed.map(\.closes) == (0..<9).map { $0 == 7 })
+        #expect(parsed.map(\.bodyBytes) == (0..<9).map { $0 == 8 ? 5 : 0 })
+        #expect(parsed.map { $0.query == nil } == (0..<9).map { ![3, 6].contains($0) })
         #expect(parsed[1].original.isPlain && !parsed[1].forwarded.isPresent)
         for target in ["/verifyx", "/Verify", "/v1/verify", "/", "/verif"] {
             let head = try whole("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n")
