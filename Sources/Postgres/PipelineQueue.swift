@@ -130,6 +130,11 @@ struct PipelineQueue<Job, Answer, Failure> {
     mutating func synced(verdict: Failure?) -> [Action] {
         guard case .sync? = entries.first else { return [] }
         entries.removeFirst()
+        // An error in front of the answer to a sync is that of the commit itself: a deferred
+        // trigger, a lock waited for in it. Statements that had succeeded before are rolled back.
+        var verdict = verdict
+        if case .failure(let failure)? = reply { verdict = failure }
+        reply = nil
         var actions = innocents.map { Action.retryAlone($0) }
         innocents.removeAll(keepingCapacity: true)
         let isBroken = held.contains { if case .success = $0.reply { false } else { true } }
