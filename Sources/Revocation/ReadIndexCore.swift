@@ -77,6 +77,14 @@ package struct ReadIndexCore: Sendable {
         case failed(Batch)
         /// The leader of the batch went away; the others are owed a read still.
         case abandoned(Batch)
+        /// The members of the authority covered the batch: it needs no statement.
+        case confirmed(Batch)
+        /// They did not, and the statement follows after all.
+        case asking(Batch)
+        /// A read for nobody, to renew the lease.
+        case renewing
+        /// The set may lack something: the next read is of everything.
+        case forget
     }
 
     /// What the shell must do, in this order.
@@ -128,6 +136,10 @@ package struct ReadIndexCore: Sendable {
         case .restored(let batch): finishRestore(batch)
         case .failed(let batch): fail(batch)
         case .abandoned(let batch): abandon(batch)
+        case .confirmed(let batch): confirm(batch)
+        case .asking(let batch): ask(batch)
+        case .renewing: renew()
+        case .forget: forget()
         }
     }
 
@@ -152,11 +164,40 @@ package struct ReadIndexCore: Sendable {
 
     private mutating func close(_ batch: Batch) -> [Effect] {
         guard let closing = open, closing.batch == batch else { return [] }
-        let scope: Scope =
-            position.map { .since(low: $0.low, on: $0.timeline) } ?? .everything
         flying[batch] = (closing.waiters, scope)
         open = nil
         return [.read(batch, scope)]
+    }
+
+    /// What a read that starts now must read.
+    private var scope: Scope {
+        position.map { .since(low: $0.low, on: $0.timeline) } ?? .everything
+    }
+
+    private mutating func confirm(_ batch: Batch) -> [Effect] {
+        guard let (waiters, _) = flying.removeValue(forKey: batch) else { return [] }
+        waiting -= waiters.count
+        return [.answer(waiters)] + promote()
+    }
+
+    /// The cursor may have moved, or been lost, since the batch was closed.
+    private mutating func ask(_ batch: Batch) -> [Effect] {
+        guard let (waiters, _) = flying[batch] else { return [] }
+        flying[batch] = (waiters, scope)
+        return [.read(batch, scope)]
+    }
+
+    private mutating func renew() -> [Effect] {
+        let batch = nextBatch
+        nextBatch += 1
+        flying[batch] = ([], scope)
+        return [.read(batch, scope)]
+    }
+
+    /// A read of a part that is on the wire turns into one of everything when it answers.
+    private mutating func forget() -> [Effect] {
+        position = nil
+        return []
     }
 
     private mutating func complete(_ batch: Batch, _ reading: Reading) -> [Effect] {
