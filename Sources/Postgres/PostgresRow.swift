@@ -64,6 +64,9 @@ package struct PostgresRow: Sendable {
     let result: PostgresResult
     let index: Int32
 
+    /// How many columns it has.
+    package var columns: Int { result.columns }
+
     /// Reads the column at a position that starts at 0.
     ///
     /// - Throws: `PostgresError` of kind `.protocolViolation` for a column that is missing, NULL

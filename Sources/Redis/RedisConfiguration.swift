@@ -44,6 +44,8 @@ package struct RedisConfiguration: Sendable, CustomStringConvertible {
     package var waitingLimit = 4096
     /// How long a reply may be overdue after its deadline before the connection is remade.
     package var tombstoneLimit: Duration = .seconds(1)
+    /// The most connections; no more than one for each event loop are made.
+    package var connectionLimit = Int.max
     /// The first pause before connecting again.
     package var reconnectMinimum: Duration = .milliseconds(50)
     /// The longest pause before connecting again.

@@ -103,6 +103,7 @@ extension RedisLink {
     private func becomeReady(_ channel: any Channel) {
         guard case .greeting = state else { return }
         state = .ready(channel)
+        connection = Self.connectionsMade.wrappingAdd(1, ordering: .relaxed).newValue
         backoff.reset()
         setReady(true)
         metrics.connects.increment()

@@ -40,6 +40,8 @@ final class RedisLink {
     var state: State = .idle
     var backoff: Backoff
     var lastFailure = RedisError(.connection("not started"))
+    /// The number of the current or the latest connection; no two of the process are alike.
+    var connection: UInt64 = 0
     /// Told once, after the first attempt to connect.
     var firstAttempt: [() -> Void] = []
     private var pipeline: Pipeline<RedisCall>

@@ -34,7 +34,8 @@ package final class RedisPool: Sendable, Service {
         let instruments = RedisMetrics(metrics, pool: configuration.name)
         commandDeadline = configuration.commandDeadline
         self.metrics = instruments
-        members = try eventLoopGroup.makeIterator().map { loop in
+        let loops = Array(eventLoopGroup.makeIterator()).prefix(configuration.connectionLimit)
+        members = try loops.map { loop in
             let readiness = RedisLink.Readiness()
             let link = RedisLink(
                 loop: loop,
@@ -141,6 +142,35 @@ package final class RedisPool: Sendable, Service {
             metrics.scriptLoads.increment()
             _ = try await send(script.loading, deadline: until)
             return try await send(command, deadline: until)
+        }
+    }
+
+    /// Sends several commands on one connection, with nothing between them, and calls back on its
+    /// event loop with all replies.
+    ///
+    /// A connection that has not answered all of them by the deadline is given up: nothing that
+    /// comes late can be taken for the answer to something else (revocation.md H16).
+    ///
+    /// - Parameter commands: what to send on the connection of this number; a connection that is
+    ///   made anew has a new number.
+    package func exchange(
+        deadline: Deadline,
+        commands: @escaping @Sendable (_ connection: UInt64) -> [RedisCommand],
+        completion: @escaping @Sendable (Result<RedisExchange, RedisError>) -> Void
+    ) {
+        let member = member()
+        let until = effective(deadline)
+        if member.loop.inEventLoop {
+            member.link.value.exchange(until: until, commands, completion)
+        } else {
+            member.loop.execute { member.link.value.exchange(until: until, commands, completion) }
+        }
+    }
+
+    /// Gives up the connection of this number, if there still is one.
+    package func drop(connection: UInt64) {
+        for member in members {
+            member.loop.execute { member.link.value.drop(connection) }
         }
     }
 

@@ -85,7 +85,8 @@ extension AuthorityCore {
         guard last >= goal || reply.isCut, last > after || !reply.isCut else {
             return gap(batch, token, reply)
         }
-        lease?.views[token]?.applied = max(lease?.views[token]?.applied ?? last, last)
+        let before = lease?.views[token]?.applied ?? last
+        lease?.views[token]?.applied = max(before, last)
         let entries = reply.entries.compactMap(\.entry)
         let applied: [Effect] = entries.isEmpty ? [] : [.apply(entries)]
         guard last < goal else { return applied + count(batch, token) }
@@ -123,8 +124,9 @@ extension AuthorityCore {
         return [.ask(batch)]
     }
 
-    /// A member without its token is merely lost, and will not be heard. One that has it must be
-    /// the process that was adopted, and must not be able to forget (A4).
+    /// A member without its token is merely lost, and will not be heard.
+    ///
+    /// One that has it must be the process that was adopted, and must not be able to forget (A4).
     private mutating func judge(
         _ member: AuthorityMember,
         _ finding: MemberFinding,

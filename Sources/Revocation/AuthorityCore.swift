@@ -203,9 +203,9 @@ package struct AuthorityCore: Sendable {
             return []
         }
         let until = begun + authority.lease
-        if lease?.authority.epoch == authority.epoch {
-            lease?.until = max(lease?.until ?? until, until)
-            lease?.renewed = max(lease?.renewed ?? begun, begun)
+        if let held = lease, held.authority.epoch == authority.epoch {
+            lease?.until = max(held.until, until)
+            lease?.renewed = max(held.renewed, begun)
         } else {
             lease = Lease(
                 authority: authority,

@@ -37,18 +37,29 @@ package struct ReadIndexState: Sendable {
 
 /// The read-index of one node.
 package final class ReadIndex: Sendable {
-    private enum Signal {
+    enum Signal {
         case answered
         case refused
         case overloaded
         case lead(ReadIndexCore.Batch)
     }
-    private struct State {
+    struct State {
         var core: ReadIndexCore
         var set = RevocationSet()
         var continuations: [ReadIndexCore.Waiter: CheckedContinuation<Signal, Never>] = [:]
         var nextWaiter: ReadIndexCore.Waiter = 0
         var known = ReadIndexState()
+        var authority = AuthorityCore()
+        /// Leaders whose batch asks the members, and when it was closed.
+        var polling: [ReadIndexCore.Batch: Polling] = [:]
+        /// An authority that must be closed, and why.
+        var closing: (Authority, Distrust)?
+        /// The authority of the last read.
+        var lastSeen: Authority?
+    }
+    struct Polling {
+        let leader: CheckedContinuation<Bool, Never>
+        let begun: MonotonicInstant
     }
 
     /// How long one read may take before the checks it covers are answered 503.
@@ -57,23 +68,31 @@ package final class ReadIndex: Sendable {
     /// and while it fails no check is answered.
     private static let wholeLimit: Duration = .seconds(5)
     private let database: any PostgresExecutor
+    let members: AuthorityMembers
+    private let revoker: Revoker
     private let clock: WallClock
     private let logger: Logger
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let reads: Counter
     private let covered: Counter
     private let restored: Counter
     private let readTime: Histogram
+    let instruments: AuthorityMetrics
 
     /// A read-index over `database`, which must be the primary.
     package init(
         database: any PostgresExecutor,
+        members: AuthorityMembers,
+        revoker: Revoker,
         readLimit: Duration,
         clock: WallClock,
         logger: Logger,
         metrics: MetricsRegistry
     ) {
         self.database = database
+        self.members = members
+        self.revoker = revoker
+        instruments = AuthorityMetrics(metrics)
         self.readLimit = readLimit
         self.clock = clock
         self.logger = logger
@@ -98,6 +117,7 @@ package final class ReadIndex: Sendable {
             "watchword_revocation_set_size",
             help: "Revocations held in memory."
         ) { [weak self] in Double(self?.count ?? 0) }
+        instruments.publish(of: self, metrics)
         metrics.computed(
             "watchword_clock_skew_seconds",
             help: "Distance of the node's clock from the database's."
@@ -176,15 +196,12 @@ package final class ReadIndex: Sendable {
         await Task.yield()
         do {
             var scope = perform(step(.closing(batch)))
-            while let wanted = scope {
-                let reading = try await read(wanted, limit)
-                let effects = step(.completed(batch, reading))
-                scope = perform(effects)
-                for case .restore(_, let reading) in effects {
-                    try await restore(reading)
-                    perform(step(.restored(batch)))
-                }
+            if scope != nil {
+                // Closed first, and only then is anything written (H17).
+                if await consult(batch) { return }
+                scope = perform(step(.asking(batch)))
             }
+            try await finish(batch, scope, limit)
         } catch is CancellationError {
             perform(step(.abandoned(batch)))
             throw CancellationError()
@@ -194,11 +211,57 @@ package final class ReadIndex: Sendable {
         }
     }
 
+    /// Reads for nobody, to renew the lease and to learn what the members did not tell.
+    package func renew() async throws {
+        let effects = step(.renewing)
+        guard case .read(let batch, _) = effects.first else { return }
+        do {
+            try await finish(batch, perform(effects))
+        } catch {
+            perform(step(.failed(batch)))
+            throw error
+        }
+    }
+
+    /// Reads `first` and what follows from it, and answers the batch.
+    private func finish(
+        _ batch: ReadIndexCore.Batch,
+        _ first: ReadIndexCore.Scope?,
+        _ limit: Duration? = nil
+    ) async throws {
+        var scope = first
+        while let wanted = scope {
+            let effects = try await read(wanted, for: batch, limit)
+            scope = perform(effects)
+            for case .restore(_, let reading) in effects {
+                try await restore(reading)
+                perform(step(.restored(batch)))
+            }
+        }
+    }
+
+    /// One statement, and what it means.
     private func read(
         _ scope: ReadIndexCore.Scope,
+        for batch: ReadIndexCore.Batch,
+        _ limit: Duration?
+    ) async throws -> [ReadIndexCore.Effect] {
+        state.withLock { _ = $0.authority.step(.asking(batch)) }
+        let begun = MonotonicInstant.now
+        do {
+            let reading = try await read(scope, begun: begun, limit)
+            return state.withLock { complete(batch, reading, begun: begun, &$0) }
+        } catch {
+            state.withLock { _ = $0.authority.step(.unread(batch)) }
+            throw error
+        }
+    }
+
+    private func read(
+        _ scope: ReadIndexCore.Scope,
+        begun: MonotonicInstant,
         _ limit: Duration?
     ) async throws -> Reading {
-        let begun = MonotonicInstant.now
         let usual = scope == .everything ? max(readLimit, Self.wholeLimit) : readLimit
         let deadline = Deadline(begun + (limit ?? usual))
         reads.increment()
@@ -209,7 +272,9 @@ package final class ReadIndex: Sendable {
             case .since(let low, _):
                 try await database.rows(RevocationLog.readSince(String(low)), deadline: deadline)
             }
-        guard let reading = ReadingRow.reading(of: rows) else { throw ReadIndexFault.unconfirmed }
+        guard let reading = try ReadingRow.reading(of: rows) else {
+            throw ReadIndexFault.unconfirmed
+        }
         let wall = clock.now()
         state.withLock {
             $0.known.readAt = max($0.known.readAt ?? begun, begun)
@@ -222,21 +287,38 @@ package final class ReadIndex: Sendable {
         return reading
     }
 
-    /// Takes a step and, within the same critical section, applies what it brought.
-    private func step(_ event: ReadIndexCore.Event) -> [ReadIndexCore.Effect] {
-        state.withLock { state in
-            let effects = state.core.step(event)
-            for case .apply(let reading) in effects {
+    func step(_ event: ReadIndexCore.Event) -> [ReadIndexCore.Effect] {
+        state.withLock { $0.core.step(event) }
+    }
+
+    /// Takes the step of a read and, within the same critical section, applies what it brought.
+    private func complete(
+        _ batch: ReadIndexCore.Batch,
+        _ reading: Reading,
+        begun: MonotonicInstant,
+        _ state: inout State
+    ) -> [ReadIndexCore.Effect] {
+        let effects = state.core.step(.completed(batch, reading))
+        for effect in effects {
+            switch effect {
+            case .apply(let reading):
                 for entry in reading.entries { state.set.insert(entry) }
                 state.set.pruneStep(before: reading.databaseTime - .seconds(60))
+                guard let authority = reading.authority else { continue }
+                state.lastSeen = authority
+                _ = state.authority.step(
+                    .learned(batch, authority, reading.timeline, begun: begun)
+                )
+            case .read: _ = state.authority.step(.historyChanged)
+            case .lead, .restore, .answer, .refuse, .overloaded: break
             }
-            return effects
         }
+        return effects
     }
 
     /// Wakes whom the effects name; returns what is to be read next, if anything is.
     @discardableResult
-    private func perform(_ effects: [ReadIndexCore.Effect]) -> ReadIndexCore.Scope? {
+    func perform(_ effects: [ReadIndexCore.Effect]) -> ReadIndexCore.Scope? {
         var scope: ReadIndexCore.Scope?
         for effect in effects {
             switch effect {
@@ -274,7 +356,7 @@ package final class ReadIndex: Sendable {
         )
         for start in stride(from: 0, to: missing.count, by: 1000) {
             let chunk = missing[start..<min(start + 1000, missing.count)]
-            _ = try await database.execute(
+            _ = try await revoker.first(
                 RevocationLog.restore(
                     chunk.map { Int64($0.subject.kind.rawValue) },
                     chunk.map {

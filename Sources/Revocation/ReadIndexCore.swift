@@ -31,6 +31,8 @@ package struct Reading: Sendable {
     package let databaseTime: Timestamp
     /// The longest life an outstanding access token may have.
     package let horizon: Duration
+    /// Who may be asked, as of the same snapshot; nil in tests that are not about that.
+    package let authority: Authority?
     /// The revocations found.
     package let entries: [RevocationEntry]
 
@@ -40,12 +42,14 @@ package struct Reading: Sendable {
         nextLow: UInt64,
         databaseTime: Timestamp,
         horizon: Duration,
+        authority: Authority? = nil,
         entries: [RevocationEntry]
     ) {
         self.timeline = timeline
         self.nextLow = nextLow
         self.databaseTime = databaseTime
         self.horizon = horizon
+        self.authority = authority
         self.entries = entries
     }
 }

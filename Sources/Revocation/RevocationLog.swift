@@ -21,25 +21,28 @@ package enum RevocationLog {
         subject: String,
         version: String = "0",
         from source: String
-    ) -> String {
-        """
-        \(name) AS (
-            INSERT INTO revocation_log (kind, subject, ver, expires_at)
-            SELECT \(kind.rawValue), uuid_send(\(subject)), \(version), revocation_expiry()
-              FROM \(source)
-            RETURNING id
+    ) -> RevokingPart {
+        RevokingPart(
+            name: name,
+            sql: """
+                \(name) AS (
+                    INSERT INTO revocation_log (kind, subject, ver, expires_at)
+                    SELECT \(kind.rawValue), uuid_send(\(subject)), \(version), revocation_expiry()
+                      FROM \(source)
+                    RETURNING \(RevocationEntry.packedSQL) AS entry
+                )
+                """
         )
-        """
     }
 
     /// Writes back entries that a new primary lacks, and what they stood for: a session that was
     /// ended, a generation that was left behind, a key that was retired (H7).
     ///
     /// Without the latter a refresh would mint anew as soon as the entry has expired.
-    package static let restore = Statement(
+    package static let restore = RevokingStatement(
         "revocation.restore",
         """
-        WITH e AS MATERIALIZED (
+        e AS MATERIALIZED (
             SELECT u.kind, u.subject, u.ver, to_timestamp(u.expires_us / 1000000.0) AS expires_at
               FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
                    AS u (kind, subject, ver, expires_us)
@@ -47,33 +50,43 @@ package enum RevocationLog {
             UPDATE account_signatures g
                SET generation = e.ver, rotated_at = clock_timestamp()
               FROM e
-             WHERE e.kind = \(RevocationKind.signature.rawValue)
+             WHERE e.kind = \("\(RevocationKind.signature.rawValue)")
                AND g.account_id = e.subject
                AND g.generation < e.ver
         ), ended AS (
             UPDATE sessions s
                SET revoked_at = clock_timestamp(), end_reason = 'restored'
               FROM e
-             WHERE e.kind = \(RevocationKind.session.rawValue)
+             WHERE e.kind = \("\(RevocationKind.session.rawValue)")
                AND s.id = e.subject
                AND s.revoked_at IS NULL
         ), retired AS (
             UPDATE keys k
                SET retired_at = clock_timestamp()
               FROM e
-             WHERE e.kind = \(RevocationKind.signingKey.rawValue)
+             WHERE e.kind = \("\(RevocationKind.signingKey.rawValue)")
                AND k.id = e.subject
                AND k.retired_at IS NULL
-        )
-        INSERT INTO revocation_log (kind, subject, ver, expires_at)
-        SELECT e.kind, uuid_send(e.subject), e.ver, e.expires_at
-          FROM e
+        ), \(restored)
         """,
-        kind: .solo,
+        answer: "SELECT count(*) FROM e",
         binds: [Int64].self,
         [ID<Named.Entry>].self,
         [Int64].self,
-        [Int64].self
+        [Int64].self,
+        decode: { _ in }
+    )
+
+    private static let restored = RevokingPart(
+        name: "logged",
+        sql: """
+            logged AS (
+                INSERT INTO revocation_log (kind, subject, ver, expires_at)
+                SELECT e.kind, uuid_send(e.subject), e.ver, e.expires_at
+                  FROM e
+                RETURNING \(RevocationEntry.packedSQL) AS entry
+            )
+            """
     )
 
     private static let columns = """
@@ -82,6 +95,7 @@ package enum RevocationLog {
                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS next_low,
                clock_timestamp() AS database_time,
                token_horizon_s() AS horizon_s,
+               \(AuthorityStore.columns),
                r.kind, r.subject, r.ver, r.expires_at
         """
 
@@ -96,7 +110,6 @@ package enum RevocationLog {
         SELECT \(columns)
           FROM revocation_authority a
           LEFT JOIN revocation_log r ON r.xid >= $1::text::xid8
-         WHERE a.state = 'pg'
         """,
         binds: String.self,
         decode: ReadingRow.init
@@ -109,7 +122,6 @@ package enum RevocationLog {
         SELECT \(columns)
           FROM revocation_authority a
           LEFT JOIN revocation_log r ON r.expires_at > clock_timestamp() - interval '2 minutes'
-         WHERE a.state = 'pg'
         """,
         decode: ReadingRow.init
     )
@@ -127,8 +139,11 @@ package struct ReadingRow: Sendable {
     let databaseTime: Timestamp
     let horizon: Duration
     let entry: RevocationEntry?
+    /// The row itself, whose authority is the same in all rows and read once.
+    private let row: PostgresRow
 
     init(_ row: PostgresRow) throws {
+        self.row = row
         timeline = DatabaseTimeline(
             timeline: try row.get(0, as: String.self),
             born: try row.get(1, as: Timestamp.self)
@@ -136,34 +151,35 @@ package struct ReadingRow: Sendable {
         nextLow = UInt64(try row.get(2, as: Int64.self))
         databaseTime = try row.get(3, as: Timestamp.self)
         horizon = .seconds(Int64(try row.get(4, as: Int32.self)))
-        guard let raw = try row.get(5, as: Int16?.self) else {
+        guard let raw = try row.get(9, as: Int16?.self) else {
             entry = nil
             return
         }
         // A kind of a newer version than ours: it cannot name anything we issue or check, except
         // that a node must not run so far behind (the schema version check at start).
         guard let kind = RevocationKind(rawValue: raw),
-            let id = ID<Named.Entry>(bytes: try row.get(6, as: [UInt8].self))
+            let id = ID<Named.Entry>(bytes: try row.get(10, as: [UInt8].self))
         else {
             entry = nil
             return
         }
         entry = RevocationEntry(
             RevocationSubject(kind, id),
-            version: try row.get(7, as: Int64.self),
-            expiresAt: try row.get(8, as: Timestamp.self)
+            version: try row.get(11, as: Int64.self),
+            expiresAt: try row.get(12, as: Timestamp.self)
         )
     }
 
     /// The rows of one read as one reading; nil where there is no row, which means that the
     /// authority row is missing.
-    static func reading(of rows: [ReadingRow]) -> Reading? {
-        rows.first.map { head in
+    static func reading(of rows: [ReadingRow]) throws -> Reading? {
+        try rows.first.map { head in
             Reading(
                 timeline: head.timeline,
                 nextLow: head.nextLow,
                 databaseTime: head.databaseTime,
                 horizon: head.horizon,
+                authority: try AuthorityStore.authority(head.row, from: 5),
                 entries: rows.compactMap(\.entry)
             )
         }

@@ -64,8 +64,10 @@ package struct RevokerCore: Sendable {
     private static let memory: Int64 = 16
 
     private var tickets: [Ticket: (entries: [RevocationEntry], phase: Phase)] = [:]
-    /// The draining epoch and when this node first saw it itself. Never the closer's word: a commit
-    /// can wait for its standby long after its time was taken (revocation.md 1.5).
+    /// The draining epoch and when this node first saw it itself.
+    ///
+    /// Never the closer's word: a commit can wait for its standby long after its time was taken
+    /// (revocation.md 1.5).
     private var draining: (epoch: Int64, since: MonotonicInstant)?
     /// Epochs of which no majority of members can be heard any more.
     private var fencedEpochs: Set<Int64> = []

@@ -5,6 +5,7 @@ package import Accounts
 import Audit
 package import Postgres
 package import Primitives
+package import Revocation
 package import Tokens
 
 /// Why a password is not changed.
@@ -39,6 +40,7 @@ package enum ChangePasswordRefusal: Refusal, Equatable {
 /// Changes passwords.
 package struct ChangePassword: Sendable {
     let database: any PostgresExecutor
+    let revoker: Revoker
     let hashing: PasswordHashing
     let throttle: Throttle
     let rules: SignInRules
@@ -49,6 +51,7 @@ package struct ChangePassword: Sendable {
     /// The use case.
     package init(
         database: any PostgresExecutor,
+        revoker: Revoker,
         hashing: PasswordHashing,
         throttle: Throttle,
         rules: SignInRules,
@@ -57,6 +60,7 @@ package struct ChangePassword: Sendable {
         entropy: Entropy
     ) {
         self.database = database
+        self.revoker = revoker
         self.hashing = hashing
         self.throttle = throttle
         self.rules = rules
@@ -145,7 +149,7 @@ package struct ChangePassword: Sendable {
         let nonce = entropy.bytes(16)
         let first = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
         let binds = AuditBinds(trace, entropy: entropy)
-        let row = try await database.first(
+        let row = try await revoker.first(
             SessionStore.changePassword(
                 caller.accountID,
                 caller.signatureGeneration,

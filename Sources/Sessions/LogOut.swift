@@ -1,10 +1,9 @@
 // The four scopes of logging out: this session, a named one, all others, all. Each stops access
-// tokens too, on every node, before it is acknowledged: with PostgreSQL as the authority a
-// committed revocation is in force at once, because every check reads the log after it arrived
-// (revocation.md 1.3).
+// tokens too, on every node, before it is acknowledged: every statement here goes through the
+// `Revoker`, which returns when that is so (revocation.md 1.3).
 import Audit
-package import Postgres
 package import Primitives
+package import Revocation
 package import Tokens
 
 /// Why a session cannot be ended.
@@ -24,13 +23,13 @@ package enum LogOutRefusal: Refusal, Equatable {
 
 /// Ends sessions.
 package struct LogOut: Sendable {
-    let database: any PostgresExecutor
+    let revoker: Revoker
     let minting: Minting
     let entropy: Entropy
 
     /// The use case.
-    package init(database: any PostgresExecutor, minting: Minting, entropy: Entropy) {
-        self.database = database
+    package init(revoker: Revoker, minting: Minting, entropy: Entropy) {
+        self.revoker = revoker
         self.minting = minting
         self.entropy = entropy
     }
@@ -60,7 +59,7 @@ package struct LogOut: Sendable {
     /// - Throws: `LogOutRefusal.outdated`.
     package func everywhere(_ caller: AccessClaims, _ trace: RequestTrace) async throws {
         let binds = AuditBinds(trace, entropy: entropy)
-        let rotated = try await database.first(
+        let rotated = try await revoker.first(
             SessionStore.endAll(
                 caller.accountID,
                 caller.signatureGeneration,
@@ -80,7 +79,7 @@ package struct LogOut: Sendable {
         let nonce = entropy.bytes(16)
         let fresh = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
         let binds = AuditBinds(trace, entropy: entropy)
-        let row = try await database.first(
+        let row = try await revoker.first(
             SessionStore.endOthers(
                 caller.accountID,
                 caller.signatureGeneration,
@@ -105,7 +104,7 @@ package struct LogOut: Sendable {
         _ trace: RequestTrace
     ) async throws -> Bool {
         let binds = AuditBinds(trace, entropy: entropy)
-        let ended = try await database.first(
+        let ended = try await revoker.first(
             SessionStore.end(
                 session,
                 account,

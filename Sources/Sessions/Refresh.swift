@@ -2,6 +2,7 @@
 import Audit
 package import Postgres
 package import Primitives
+package import Revocation
 import Tokens
 
 /// Why a refresh is refused.
@@ -29,12 +30,19 @@ package enum RefreshRefusal: String, Refusal, Equatable {
 /// Refreshes sessions.
 package struct Refresh: Sendable {
     let database: any PostgresExecutor
+    let revoker: Revoker
     let minting: Minting
     let entropy: Entropy
 
     /// The use case.
-    package init(database: any PostgresExecutor, minting: Minting, entropy: Entropy) {
+    package init(
+        database: any PostgresExecutor,
+        revoker: Revoker,
+        minting: Minting,
+        entropy: Entropy
+    ) {
         self.database = database
+        self.revoker = revoker
         self.minting = minting
         self.entropy = entropy
     }
@@ -43,7 +51,7 @@ package struct Refresh: Sendable {
     ///
     /// One statement; two where the token is not the current one; none where it is forged.
     ///
-    /// - Throws: `RefreshRefusal`, committed and in the revocation log before it is thrown; or a
+    /// - Throws: `RefreshRefusal`, committed and in force on every node before it is thrown; or a
     /// fault, after which the caller may try again: inside the grace window a repeated exchange
     /// gives the same child.
     package func callAsFunction(_ token: Secret, _ trace: RequestTrace) async throws -> TokenPair {
@@ -91,7 +99,7 @@ package struct Refresh: Sendable {
         _ trace: RequestTrace
     ) async throws -> (MintRow, String)? {
         let binds = AuditBinds(trace, entropy: entropy)
-        return try await database.first(
+        return try await revoker.first(
             RefreshStore.judge(
                 token.sessionID,
                 token.generation,

@@ -56,10 +56,10 @@ package enum RefreshStore {
     /// grace window gets the same child, and the hit is audited with both addresses; any other
     /// older generation ends the session, with its revocation. Both are committed before the answer
     /// (revocation.md 1.9).
-    static let judge = Statement(
+    static let judge = RevokingStatement(
         "sessions.judge_refresh",
         """
-        WITH signature AS MATERIALIZED (
+        signature AS MATERIALIZED (
             SELECT g.account_id, g.generation
               FROM account_signatures g
              WHERE g.account_id = (SELECT t.account_id FROM sessions t WHERE t.id = $1)
@@ -127,14 +127,15 @@ package enum RefreshStore {
             entry: 6,
             at: 7
         )), counted AS (SELECT count(*) AS n FROM ended)
-        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 5)),
-               v.outcome, c.n
-          FROM s
-          JOIN verdict v ON v.id = s.id
-          JOIN accounts a ON a.id = s.account_id
-         CROSS JOIN counted c
         """,
-        kind: .solo,
+        answer: """
+            SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 5)),
+                   v.outcome, c.n
+              FROM s
+              JOIN verdict v ON v.id = s.id
+              JOIN accounts a ON a.id = s.account_id
+             CROSS JOIN counted c
+            """,
         binds: SessionID.self,
         Int64.self,
         [UInt8].self,

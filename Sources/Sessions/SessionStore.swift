@@ -80,10 +80,10 @@ package enum SessionStore {
     /// Ends one session of an account.
     ///
     /// No row: there is none of that id.
-    static let end = Statement(
+    static let end = RevokingStatement(
         "sessions.end",
         """
-        WITH ended AS (
+        ended AS (
             UPDATE sessions s
                SET revoked_at = COALESCE(s.revoked_at, $5),
                    end_reason = COALESCE(s.end_reason, $3)
@@ -108,9 +108,10 @@ package enum SessionStore {
             entry: 4,
             at: 5
         ))
-        SELECT id FROM ended
         """,
-        kind: .solo,
+        answer: """
+            SELECT id FROM ended
+            """,
         binds: SessionID.self,
         AccountID.self,
         String.self,
@@ -124,10 +125,10 @@ package enum SessionStore {
     /// Outdates every token of an account: one row, whatever their number.
     ///
     /// Only a caller whose token is of the current generation may (S4-T2); no row otherwise.
-    static let endAll = Statement(
+    static let endAll = RevokingStatement(
         "sessions.end_all",
         """
-        WITH signature AS (
+        signature AS (
             UPDATE account_signatures g
                SET generation = \(nextGeneration), rotated_at = $4
              WHERE g.account_id = $1
@@ -154,9 +155,10 @@ package enum SessionStore {
             entry: 3,
             at: 4
         ))
-        SELECT generation FROM signature
         """,
-        kind: .solo,
+        answer: """
+            SELECT generation FROM signature
+            """,
         binds: AccountID.self,
         Int64.self,
         EntryID.self,
@@ -171,7 +173,7 @@ package enum SessionStore {
     ///
     /// `$1` is the account, `$2` its generation, `$3` the session, `$4` the digest of the new
     /// nonce, `$5` `now`; `gate` is a part whose row allows it.
-    private static func restamp(gate: String) -> String {
+    private static func restamp(gate: String) -> RevokingSQL {
         """
         signature AS (
             UPDATE account_signatures g
@@ -214,10 +216,10 @@ package enum SessionStore {
         """
 
     /// Ends all sessions of an account but one, which gets new tokens.
-    static let endOthers = Statement(
+    static let endOthers = RevokingStatement(
         "sessions.end_others",
         """
-        WITH \(held), \(restamp(gate: "held")), \(AuditLog.append(
+        \(held), \(restamp(gate: "held")), \(AuditLog.append(
             as: "audited",
             .otherSessionsEnded,
             account: "signature.account_id",
@@ -233,11 +235,12 @@ package enum SessionStore {
             entry: 7,
             at: 8
         ))
-        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
-          FROM restamped s
-          JOIN accounts a ON a.id = s.account_id
         """,
-        kind: .solo,
+        answer: """
+            SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
+              FROM restamped s
+              JOIN accounts a ON a.id = s.account_id
+            """,
         binds: AccountID.self,
         Int64.self,
         SessionID.self,
@@ -255,10 +258,10 @@ package enum SessionStore {
     /// one new tokens.
     ///
     /// The locks come in the order of sign-in: signature, password, session.
-    static let changePassword = Statement(
+    static let changePassword = RevokingStatement(
         "sessions.change_password",
         """
-        WITH \(held), password AS (
+        \(held), password AS (
             UPDATE account_passwords p
                SET phc = $12, changed_at = $5
               FROM held h
@@ -281,11 +284,12 @@ package enum SessionStore {
             entry: 7,
             at: 8
         ))
-        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
-          FROM restamped s
-          JOIN accounts a ON a.id = s.account_id
         """,
-        kind: .solo,
+        answer: """
+            SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
+              FROM restamped s
+              JOIN accounts a ON a.id = s.account_id
+            """,
         binds: AccountID.self,
         Int64.self,
         SessionID.self,

@@ -111,14 +111,23 @@ package struct Verifier: Sendable {
         if set.contains(RevocationSubject(.token, claims.tokenID)) { return true }
         if set.contains(RevocationSubject(.session, claims.sessionID)) { return true }
         if set.contains(RevocationSubject(.signingKey, claims.keyID)) { return true }
-        let signature = RevocationSubject(.signature, claims.accountID)
-        if let lowest = set.lowestVersion(of: signature), claims.signatureGeneration < lowest {
+        if isBelow(claims.signatureGeneration, .init(.signature, claims.accountID), set)
+            || isBelow(claims.signatureGeneration, .init(.accountState, claims.accountID), set)
+            || isBelow(claims.rightsVersion, .init(.rights, claims.accountID), set)
+        {
             return true
         }
-        if let notBefore = set.lowestVersion(of: RevocationSubject(only: .global)) {
-            return claims.issuedAt.microseconds / 1000 < notBefore
-        }
-        return false
+        let issued = claims.issuedAt.microseconds / 1000
+        return isBelow(issued, RevocationSubject(only: .global), set)
+    }
+
+    /// Whether a revocation with versions covers what a token carries.
+    private static func isBelow(
+        _ version: Int64,
+        _ subject: RevocationSubject,
+        _ set: borrowing RevocationSet
+    ) -> Bool {
+        if let lowest = set.lowestVersion(of: subject) { version < lowest } else { false }
     }
 }
 

@@ -4,6 +4,7 @@
 package import Logging
 package import Postgres
 package import Primitives
+package import Revocation
 import ServiceLifecycle
 import Synchronization
 
@@ -31,6 +32,7 @@ package final class KeyKeeper: Service {
         var askedAt: MonotonicInstant?
     }
     private let database: PostgresPool
+    private let revoker: Revoker
     private let masterKey: MasterKey
     private let settings: KeySettings
     private let clock: WallClock
@@ -44,6 +46,7 @@ package final class KeyKeeper: Service {
     /// A keeper that has loaded nothing yet.
     package init(
         database: PostgresPool,
+        revoker: Revoker,
         masterKey: MasterKey,
         settings: KeySettings,
         clock: WallClock,
@@ -51,6 +54,7 @@ package final class KeyKeeper: Service {
         logger: Logger
     ) {
         self.database = database
+        self.revoker = revoker
         self.masterKey = masterKey
         self.settings = settings
         self.clock = clock
@@ -161,7 +165,7 @@ package final class KeyKeeper: Service {
                 now - current.activeFrom > settings.keepReplaced[use] ?? .days(90)
             else { continue }
             for old in keys where old.activeFrom < current.activeFrom {
-                _ = try await database.first(KeyStore.retire(old.id, now))
+                _ = try await revoker.first(KeyStore.retire(old.id, now))
                 logger.info("a replaced key was retired", metadata: ["kid": "\(old.id)"])
             }
         }

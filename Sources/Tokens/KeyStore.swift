@@ -1,7 +1,7 @@
 // The SQL of the key ring.
 package import Postgres
 package import Primitives
-import Revocation
+package import Revocation
 
 /// A row of `keys`.
 package struct KeyRow: Sendable {
@@ -80,10 +80,10 @@ package enum KeyStore {
     ///
     /// The revocation is appended first, so that no node trusts it any longer than it takes to
     /// acknowledge this.
-    package static let retire = Statement(
+    package static let retire = RevokingStatement(
         "keys.retire",
         """
-        WITH retired AS (
+        retired AS (
             UPDATE keys
                SET retired_at = $2
              WHERE id = $1
@@ -92,9 +92,10 @@ package enum KeyStore {
         ), \(RevocationLog.append(
             as: "logged", .signingKey, subject: "retired.id", from: "retired"
         ))
-        SELECT id FROM retired
         """,
-        kind: .solo,
+        answer: """
+            SELECT id FROM retired
+            """,
         binds: KeyID.self,
         Timestamp.self,
         decode: { try $0.get(0, as: KeyID.self) }

@@ -30,6 +30,9 @@ struct Node: Sendable {
     let keys: KeyKeeper
     let roles: RoleKeeper
     let readIndex: ReadIndex
+    let members: AuthorityMembers
+    let revoker: Revoker
+    let keeper: AuthorityKeeper
     let hashing: PasswordHashing
     let drain: Drain
     let web: WebServices
@@ -62,8 +65,21 @@ struct Node: Sendable {
             logger: log("watchword.redis"),
             metrics: metrics
         )
+        let members = try AuthorityMembers(
+            settings.authority,
+            group: group,
+            logger: log("watchword.authority"),
+            metrics: metrics
+        )
+        let revoker = Revoker(
+            database: pool,
+            members: members,
+            logger: log("watchword.authority"),
+            metrics: metrics
+        )
         let keys = KeyKeeper(
             database: pool,
+            revoker: revoker,
             masterKey: try MasterKey(secret),
             settings: settings.keys,
             clock: clock,
@@ -78,6 +94,8 @@ struct Node: Sendable {
         let roles = RoleKeeper(database: pool, logger: log("watchword.access"))
         let readIndex = ReadIndex(
             database: pool,
+            members: members,
+            revoker: revoker,
             readLimit: settings.web.readLimit,
             clock: clock,
             logger: log("watchword.revocation"),
@@ -95,6 +113,7 @@ struct Node: Sendable {
             clock: clock,
             entropy: entropy,
             pool: pool,
+            revoker: revoker,
             throttle: Throttle(redis: redis, logger: log("watchword.throttle"), metrics: metrics),
             keys: keys,
             horizon: horizon,
@@ -122,6 +141,17 @@ struct Node: Sendable {
             keys: keys,
             roles: roles,
             readIndex: readIndex,
+            members: members,
+            revoker: revoker,
+            keeper: AuthorityKeeper(
+                settings: settings.authority,
+                database: pool,
+                members: members,
+                revoker: revoker,
+                readIndex: readIndex,
+                entropy: entropy,
+                logger: log("watchword.authority")
+            ),
             hashing: hashing,
             drain: Drain(),
             web: web,
@@ -135,6 +165,7 @@ struct Node: Sendable {
         clock: WallClock,
         entropy: Entropy,
         pool: PostgresPool,
+        revoker: Revoker,
         throttle: Throttle,
         keys: KeyKeeper,
         horizon: TokenHorizon,
@@ -169,10 +200,16 @@ struct Node: Sendable {
                 requiresConfirmation: settings.accounts.requiresConfirmation,
                 entropy: entropy
             ),
-            refresh: Refresh(database: pool, minting: minting, entropy: entropy),
-            logOut: LogOut(database: pool, minting: minting, entropy: entropy),
+            refresh: Refresh(
+                database: pool,
+                revoker: revoker,
+                minting: minting,
+                entropy: entropy
+            ),
+            logOut: LogOut(revoker: revoker, minting: minting, entropy: entropy),
             changePassword: ChangePassword(
                 database: pool,
+                revoker: revoker,
                 hashing: hashing,
                 throttle: throttle,
                 rules: settings.signIn,

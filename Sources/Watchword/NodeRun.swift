@@ -51,6 +51,7 @@ extension Node {
             throw CommandFailure(.failure, "\(error)")
         }
         await redis.start()
+        await members.start()
         try await partitions.tend()
         try await horizon.assert()
         try await keys.start()
@@ -70,7 +71,7 @@ extension Node {
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, horizon, keys, roles, desks,
+            pool, redis, partitions, horizon, keys, roles, keeper, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(
@@ -119,6 +120,7 @@ extension Node {
     /// Closes what `open` opened.
     func close() async {
         await redis.close()
+        await members.close()
         await pool.close()
         do {
             try await hashing.stop()
@@ -137,7 +139,7 @@ extension Node {
             database = "the revocation log cannot be read"
         }
         let skew = readIndex.known.skew
-        return Readiness([
+        var checks: [Readiness.Check] = [
             .init(
                 "draining",
                 complaint: drain.isDraining ? "on its way out" : nil,
@@ -161,6 +163,17 @@ extension Node {
                     ? nil : "not reachable: throttles count on this node alone",
                 isRequired: false
             ),
-        ])
+        ]
+        if !settings.authority.members.isEmpty {
+            let isAdopted = readIndex.authority?.state == .redis
+            checks.append(
+                .init(
+                    "authority",
+                    complaint: isAdopted ? nil : "PostgreSQL is asked instead of the members",
+                    isRequired: false
+                )
+            )
+        }
+        return Readiness(checks)
     }
 }

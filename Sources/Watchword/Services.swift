@@ -187,11 +187,13 @@ enum Services {
     ) async throws -> R {
         guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
         let masterKey = try MasterKey(secret)
-        return try await withPool(settings.server.databaseURL) { pool in
+        return try await withStores(settings.server.databaseURL) { pool, group in
             do {
+                let members = try authorityMembers(settings, group)
                 return try await body(
                     KeyKeeper(
                         database: pool,
+                        revoker: revoker(pool, members),
                         masterKey: masterKey,
                         settings: settings.keys,
                         clock: .system,
@@ -206,7 +208,7 @@ enum Services {
     }
 
     /// A command answers on standard output; what goes wrong is its error, not a log line.
-    private static func quiet(_ label: String) -> Logger {
+    static func quiet(_ label: String) -> Logger {
         Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
     }
 
@@ -214,6 +216,14 @@ enum Services {
     private static func withPool<R: Sendable>(
         _ url: String,
         _ body: (PostgresPool) async throws -> R
+    ) async throws -> R {
+        try await withStores(url) { pool, _ in try await body(pool) }
+    }
+
+    /// A pool of its own for one command, and the event loop it lives on.
+    static func withStores<R: Sendable>(
+        _ url: String,
+        _ body: (PostgresPool, MultiThreadedEventLoopGroup) async throws -> R
     ) async throws -> R {
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
@@ -232,7 +242,7 @@ enum Services {
         }
         let result: Result<R, any Error>
         do {
-            result = .success(try await body(pool))
+            result = .success(try await body(pool, group))
         } catch {
             result = .failure(error)
         }

@@ -44,6 +44,10 @@ package struct TestNode: Sendable {
     package var pool: PostgresPool { node.pool }
     /// Its read-index.
     package var readIndex: ReadIndex { node.readIndex }
+    /// The door of its revocations.
+    package var revoker: Revoker { node.revoker }
+    /// What tends its authority; it does not run unless a test runs it.
+    package var keeper: AuthorityKeeper { node.keeper }
     /// Its keys.
     package var keys: KeyKeeper { node.keys }
     /// Its token lifetime.
@@ -64,6 +68,14 @@ package struct TestNode: Sendable {
         return -1
     }
 }
+
+extension TestNode {
+    /// How many durations a histogram without labels has recorded.
+    package func histogramCount(_ name: String) -> Int { value(name + "_count") }
+}
+
+/// What an operator asks of the authority.
+package enum AuthorityOrder: Sendable { case show, close, adopt }
 
 /// Several nodes on one migrated database.
 package struct Cluster: Sendable {
@@ -128,6 +140,25 @@ package struct Cluster: Sendable {
             await cluster.close()
             throw error
         }
+    }
+
+    /// What `watchword authority show`, `close` or `adopt` does with the settings of a node; gives
+    /// the state afterwards, and the complaints about the members.
+    package func authority(
+        _ command: AuthorityOrder,
+        on index: Int = 0
+    ) async throws -> (state: String, epoch: Int, members: Int, complaints: [String]) {
+        let settings = nodes[index].node.settings
+        let report =
+            switch command {
+            case .show: try await Services.showAuthority(settings)
+            case .close: try await Services.closeAuthority(settings)
+            case .adopt: try await Services.adoptAuthority(settings)
+            }
+        return (
+            report.state, Int(report.epoch), report.members.count { $0.holdsToken },
+            report.members.compactMap(\.complaint)
+        )
     }
 
     /// One more pool, with the loop of the first node.

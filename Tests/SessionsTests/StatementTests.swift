@@ -15,7 +15,7 @@ import Tokens
         RevocationLog.statements + KeyStore.statements + TokenHorizon.statements
         + AccountStore.statements + RoleKeeper.statements + SignInStore.statements
         + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
-        + Migrator.statements
+        + Migrator.statements + AuthorityStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

@@ -74,7 +74,7 @@ import Web
             _ = try await cluster.signUp()
             let pair = try await cluster.signIn()
             let key = try await cluster.claims(pair).keyID
-            _ = try await cluster.nodes[0].pool.first(KeyStore.retire(key, cluster.trace().now))
+            _ = try await cluster.nodes[0].revoker.first(KeyStore.retire(key, cluster.trace().now))
             #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
         }
     }

@@ -15,7 +15,8 @@ struct WatchwordCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             DevCommand.self, ServeCommand.self, MigrateCommand.self, AdminCommand.self,
-            KeysCommand.self, HealthCommand.self, DescribeCommand.self, VersionCommand.self,
+            KeysCommand.self, AuthorityCommand.self, HealthCommand.self, DescribeCommand.self,
+            VersionCommand.self,
         ]
     )
 }

@@ -3,6 +3,7 @@
 import Accounts
 import NIOCore
 import Primitives
+import Revocation
 import Sessions
 import Tokens
 
@@ -22,6 +23,8 @@ struct Settings: Sendable {
     let signIn: SignInRules
     /// Key rotation.
     let keys: KeySettings
+    /// Who holds the head of the revocation log.
+    let authority: AuthoritySettings
     /// How long journals are kept.
     let retention: RetentionSettings
     /// Logging.
@@ -36,6 +39,7 @@ struct Settings: Sendable {
         sessions = SessionSettings(from: source, issuer: server.publicURL)
         signIn = SignInRules(from: source)
         keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
+        authority = AuthoritySettings(from: source)
         retention = RetentionSettings(from: source)
         log = LogSettings(from: source)
     }

@@ -1,0 +1,44 @@
+// What is kept in a member, and the scripts that write it (revocation.md 1.4). `rv:head` is
+// "<token>:<position>"; `rv:log` is a stream whose ids are dense: 1-0, 2-0, 3-0.
+import Redis
+
+/// Keys and scripts of a member.
+enum AuthorityScripts {
+    static let head = "rv:head"
+    static let log = "rv:log"
+
+    /// Appends entries under the token, or says that the token is not there.
+    static let publish = RedisScript(
+        name: "authority.publish",
+        source: """
+            local h = redis.call('GET', KEYS[1])
+            if not h then return redis.error_reply('NOTINIT no head') end
+            local i = string.find(h, ':', 1, true)
+            if string.sub(h, 1, i - 1) ~= ARGV[1] then
+                return redis.error_reply('WRONGTOK another token')
+            end
+            local p = tonumber(string.sub(h, i + 1))
+            for k = 2, #ARGV do
+                p = p + 1
+                redis.call('XADD', KEYS[2], 'MAXLEN', '~', 1200000,
+                    string.format('%.0f', p) .. '-0', 'e', ARGV[k])
+            end
+            redis.call('SET', KEYS[1], ARGV[1] .. ':' .. string.format('%.0f', p))
+            return p
+            """
+    )
+
+    /// Takes the token away; afterwards it is not there, whether it was or not.
+    static let fence = RedisScript(
+        name: "authority.fence",
+        source: """
+            local h = redis.call('GET', KEYS[1])
+            if h and string.sub(h, 1, #ARGV[1] + 1) == ARGV[1] .. ':' then
+                redis.call('DEL', KEYS[1])
+            end
+            return 1
+            """
+    )
+
+    static let all = [publish, fence]
+}
