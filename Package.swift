@@ -80,7 +80,7 @@ let package = Package(
         ),
         .target(
             name: "Revocation",
-            dependencies: ["Primitives", "Postgres", "Redis", logging, lifecycle],
+            dependencies: ["Primitives", "Postgres", "Redis", logging, nioPosix, lifecycle],
             swiftSettings: strict
         ),
         .target(name: "Audit", dependencies: ["Primitives", "Postgres"], swiftSettings: strict),

@@ -18,7 +18,8 @@ import Testing
         _ = core.step(.asking(0))
         _ = core.step(.learned(0, World.authority(count), history, begun: at(0)))
         let effects = core.step(.closed(1, at: at(1)))
-        #expect(effects.texts == ["poll 1 " + World.names(count).map { "\($0)>?" }.joined()])
+        let asked = World.names(count).map { "\($0)>?" }.joined()
+        #expect(effects.texts == ["poll 1 " + asked])
         for token in World.tokens(count) {
             _ = core.step(.replied(1, token, World.reply(1, token, position: 10, checked: true)))
         }

@@ -4,14 +4,14 @@ import Testing
 
 @Suite struct MemberFactsTests {
     private static let info = """
-        # Server\r
-        run_id:aaa\r
-        loading:0\r
-        aof_enabled:0\r
-        role:master\r
-        connected_slaves:0\r
-        master_replid:bbb\r
-        cluster_enabled:0\r
+        # Server
+        run_id:aaa
+        loading:0
+        aof_enabled:0
+        role:master
+        connected_slaves:0
+        master_replid:bbb
+        cluster_enabled:0
         """
 
     private func finding(
@@ -21,7 +21,7 @@ import Testing
         appendOnly: String? = "no",
         policy: String? = "noeviction"
     ) -> MemberFinding {
-        let info = Self.info.split(separator: "\r\n").map { $0 == old ? new : String($0) }
+        let info = Self.info.split(separator: "\n").map { $0 == old ? new : String($0) }
         return MemberFacts(
             info: info.joined(separator: "\r\n"),
             save: save,

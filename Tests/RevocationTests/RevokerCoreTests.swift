@@ -43,7 +43,8 @@ import Testing
         #expect(core.step(.committed(1, [entry])).texts == ["read 1"])
         let row = authority(4, .redis, members: members)
         let effects = core.step(.observed(1, row, history, at: at(0)))
-        #expect(effects.texts == members.map { "publish 1 \($0)" })
+        let published = members.map { "publish 1 \($0)" }
+        #expect(effects.texts == published)
         return core
     }
 

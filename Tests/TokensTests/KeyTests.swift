@@ -3,6 +3,7 @@ import ClusterKit
 import Logging
 import Postgres
 import Primitives
+import Revocation
 import Sessions
 import TestKit
 import Testing
