@@ -1,7 +1,7 @@
 // The one door through which revocations go: runs a revoking statement and returns when it may be
-// acknowledged on every node (W1). The shell around `RevokerCore`; it works in the caller's task, so
-// a caller that goes away leaves a revocation that is committed and not acknowledged, which every
-// node learns by its next renewal at the latest.
+// acknowledged on every node (W1). The shell around `RevokerCore`; it works in the caller's task,
+// so a caller that goes away leaves a revocation that is committed and not acknowledged, which
+// every node learns by its next renewal at the latest.
 package import Logging
 package import Postgres
 package import Primitives
