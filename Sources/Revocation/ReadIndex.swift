@@ -277,7 +277,6 @@ package final class ReadIndex: Sendable {
         }
         let wall = clock.now()
         state.withLock {
-            $0.known.readAt = max($0.known.readAt ?? begun, begun)
             $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
             $0.known.horizon = reading.horizon
             let ahead = wall - reading.databaseTime
@@ -303,6 +302,8 @@ package final class ReadIndex: Sendable {
             switch effect {
             case .apply(let reading):
                 for entry in reading.entries { state.set.insert(entry) }
+                // Not before: whoever sees how fresh the set is must find it so (S3).
+                state.known.readAt = max(state.known.readAt ?? begun, begun)
                 state.set.pruneStep(before: reading.databaseTime - .seconds(60))
                 guard let authority = reading.authority else { continue }
                 state.lastSeen = authority
