@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
 ]
 let memorySafe: [SwiftSetting] = strict + [.strictMemorySafety()]
 
+/// For what makes load, which shares the machine with the debug builds that it tests.
+let optimised: [SwiftSetting] = [.unsafeFlags(["-O"])]
+
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -165,6 +168,23 @@ let package = Package(
                 "Sessions", "Tokens", "Revocation", "Web", logging, nioCore, nioPosix,
             ],
             path: "Tests/ClusterKit",
+            swiftSettings: strict
+        ),
+        .target(
+            name: "ChaosKit",
+            dependencies: ["TestKit"],
+            path: "Tests/ChaosKit",
+            swiftSettings: strict + optimised
+        ),
+        .executableTarget(
+            name: "Chaos",
+            dependencies: ["ChaosKit", "TestKit", "Primitives"],
+            path: "Tests/Chaos",
+            swiftSettings: strict + optimised
+        ),
+        .testTarget(
+            name: "ChaosTests",
+            dependencies: ["ChaosKit", "TestKit", "Primitives"],
             swiftSettings: strict
         ),
         .testTarget(

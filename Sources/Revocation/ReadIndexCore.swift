@@ -150,6 +150,12 @@ package struct ReadIndexCore: Sendable {
     private mutating func arrive(_ waiter: Waiter) -> [Effect] {
         guard waiting < waiterLimit else { return [.overloaded(waiter)] }
         waiting += 1
+        #if DEBUG
+        if Mutant.active == .joinInflight, let batch = flying.keys.min() {
+            flying[batch]?.waiters.append(waiter)
+            return []
+        }
+        #endif
         if open == nil {
             open = (nextBatch, [], false)
             nextBatch += 1
@@ -206,9 +212,7 @@ package struct ReadIndexCore: Sendable {
 
     private mutating func complete(_ batch: Batch, _ reading: Reading) -> [Effect] {
         guard let (waiters, scope) = flying[batch] else { return [] }
-        if case .since(_, let expected) = scope,
-            expected != reading.timeline || position?.timeline != reading.timeline
-        {
+        if isForeign(reading, to: scope) {
             // A cursor of one history says nothing in another: read everything, answer later.
             flying[batch] = (waiters, .everything)
             return [.read(batch, .everything)]
@@ -224,6 +228,15 @@ package struct ReadIndexCore: Sendable {
         flying[batch] = nil
         waiting -= waiters.count
         return [.apply(reading), .answer(waiters)] + promote()
+    }
+
+    /// Whether the cursor that was read from belongs to another history than what was read.
+    private func isForeign(_ reading: Reading, to scope: Scope) -> Bool {
+        #if DEBUG
+        if Mutant.active == .noTimeline { return false }
+        #endif
+        guard case .since(_, let expected) = scope else { return false }
+        return expected != reading.timeline || position?.timeline != reading.timeline
     }
 
     private mutating func finishRestore(_ batch: Batch) -> [Effect] {
@@ -244,6 +257,9 @@ package struct ReadIndexCore: Sendable {
     /// Of two reads of one history the later snapshot has the greater xmin, and everything below
     /// it is in the set already: what its own read began after was applied before it was sent.
     private mutating func advance(to reading: Reading) {
+        #if DEBUG
+        if Mutant.active == .noTimeline, let position, position.low >= reading.nextLow { return }
+        #endif
         if let position, position.timeline == reading.timeline, position.low >= reading.nextLow {
             return
         }

@@ -89,10 +89,29 @@ package enum RevocationLog {
             """
     )
 
+    /// Where the next read starts.
+    private static let nextLow: String = {
+        #if DEBUG
+        if Mutant.active == .idCursor { return "COALESCE((SELECT max(id) FROM revocation_log), 0)" }
+        #endif
+        return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    }()
+
+    /// Whether a row may have become visible since the cursor `$1`.
+    private static let isNew: String = {
+        #if DEBUG
+        if Mutant.active == .idCursor { return "r.id > $1::text::bigint" }
+        if Mutant.active == .upperBound {
+            return "r.xid >= $1::text::xid8 AND r.xid < pg_snapshot_xmin(pg_current_snapshot())"
+        }
+        #endif
+        return "r.xid >= $1::text::xid8"
+    }()
+
     private static let columns = """
         substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
                pg_postmaster_start_time() AS born,
-               pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS next_low,
+               \(nextLow) AS next_low,
                clock_timestamp() AS database_time,
                token_horizon_s() AS horizon_s,
                \(AuthorityStore.columns),
@@ -109,7 +128,7 @@ package enum RevocationLog {
         """
         SELECT \(columns)
           FROM revocation_authority a
-          LEFT JOIN revocation_log r ON r.xid >= $1::text::xid8
+          LEFT JOIN revocation_log r ON \(isNew)
         """,
         binds: String.self,
         decode: ReadingRow.init

@@ -1,0 +1,50 @@
+// What the load aims at: the tokens whose revocation is about to be acknowledged or just was.
+// Random traffic almost never meets the moment that matters (revocation.md 7.1, power).
+import Synchronization
+
+/// A token as a request.
+struct Target: Sendable {
+    let token: Int32
+    /// The bytes of the check.
+    let request: [UInt8]
+
+    /// A check of a bearer token.
+    init(token: Int32, bearer: String) {
+        self.token = token
+        request = Array(
+            """
+            GET /verify HTTP/1.1\r
+            Host: auth.example.test\r
+            X-Original-Method: GET\r
+            Authorization: Bearer \(bearer)\r
+            \r
+
+            """.utf8
+        )
+    }
+}
+
+/// The tokens that are checked at the moment.
+final class Aim: Sendable {
+    private let targets = Mutex<[Target]>([])
+    private let version = Atomic<Int>(0)
+
+    /// Changes with the targets.
+    var edition: Int { version.load(ordering: .acquiring) }
+
+    /// All of them.
+    var all: [Target] { targets.withLock { $0 } }
+
+    /// Aims at these too.
+    func add(_ more: [Target]) {
+        targets.withLock { $0 += more }
+        version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// Aims at these no more.
+    func remove(_ gone: [Target]) {
+        let tokens = Set(gone.map(\.token))
+        targets.withLock { $0.removeAll { tokens.contains($0.token) } }
+        version.wrappingAdd(1, ordering: .releasing)
+    }
+}

@@ -1,0 +1,80 @@
+// Where all parts of a campaign write what they saw. The checker wants events in the order of their
+// ends, so they wait here for a few seconds, are sorted, and are judged as the campaign goes on;
+// nothing has to be kept until its end.
+import ChaosKit
+import Synchronization
+
+/// The events of a campaign, from any thread.
+final class History: Sendable {
+    private enum Event: Sendable {
+        case acknowledged(Int32)
+        case checked(CheckRecord)
+    }
+    private struct State {
+        var checker = Checker()
+        var waiting: [(end: Int64, event: Event)] = []
+        var tokens: Int32 = 0
+        var subjects: Int32 = 0
+        var notes: [String] = []
+    }
+    private let state = Mutex(State())
+    /// Longer than any thread is held up between reading the clock and writing here.
+    private static let patience: Int64 = 3_000_000_000
+    let begun = nanoseconds()
+
+    /// A new thing that can be revoked.
+    func subject() -> Int32 {
+        state.withLock {
+            $0.subjects += 1
+            return $0.subjects
+        }
+    }
+
+    /// A token that was issued.
+    func token(coveredBy subjects: [Int32]) -> Int32 {
+        state.withLock {
+            $0.tokens += 1
+            $0.checker.issued($0.tokens, coveredBy: subjects)
+            return $0.tokens
+        }
+    }
+
+    /// The acknowledgement of a revocation was read at `end`.
+    func acknowledged(_ subject: Int32, end: Int64) {
+        state.withLock { $0.waiting.append((end, .acknowledged(subject))) }
+    }
+
+    /// Checks were answered.
+    func checked(_ checks: [CheckRecord]) {
+        state.withLock { state in
+            for check in checks { state.waiting.append((check.end, .checked(check))) }
+        }
+    }
+
+    /// Remembers what the nemesis did, for the message of a failure.
+    func note(_ text: String) {
+        let at = Double(nanoseconds() - begun) / 1e9
+        state.withLock { $0.notes.append("\((at * 1000).rounded() / 1000) s: \(text)") }
+    }
+
+    /// Judges what is old enough, or everything.
+    func settle(all: Bool = false) {
+        let limit = all ? Int64.max : nanoseconds() - Self.patience
+        state.withLock { state in
+            let ripe = state.waiting.filter { $0.end < limit }.sorted { $0.end < $1.end }
+            state.waiting.removeAll { $0.end < limit }
+            for (end, event) in ripe {
+                switch event {
+                case .acknowledged(let subject): state.checker.acknowledged(subject, end: end)
+                case .checked(let check): state.checker.checked(check)
+                }
+            }
+        }
+    }
+
+    /// What was found so far.
+    var checker: Checker { state.withLock { $0.checker } }
+
+    /// What the nemesis did so far.
+    var notes: [String] { state.withLock { $0.notes } }
+}

@@ -1,0 +1,159 @@
+// The checker of the revocation guarantee (revocation.md 7.1). A revocation is a one-way register,
+// so checking a history for linearizability collapses to comparing times: an accepted check that
+// began after the acknowledgement of a covering revocation ended is a violation. One pass, constant
+// work for each event, no search. Must not be clever: what it cannot see, the campaign cannot find.
+
+/// What a check was answered.
+package enum CheckAnswer: UInt8, Sendable {
+    /// The token is good.
+    case accepted
+    /// The token is revoked.
+    case revoked
+    /// Neither was said: a store was away, a node died.
+    case unknown
+}
+
+/// One check of a token at a node. Times are nanoseconds of one monotonic clock.
+package struct CheckRecord: Sendable {
+    /// The token that was checked.
+    package var token: Int32
+    /// The node that answered.
+    package var node: UInt8
+    /// The answer.
+    package var answer: CheckAnswer
+    /// Just before the request was written.
+    package var start: Int64
+    /// Just after the answer was read.
+    package var end: Int64
+    /// The staleness that the node was allowed, in nanoseconds; nil for the linear mode.
+    package var bound: Int64?
+
+    /// A record of the linear mode, unless `bound` is given.
+    package init(
+        token: Int32,
+        node: UInt8,
+        answer: CheckAnswer,
+        start: Int64,
+        end: Int64,
+        bound: Int64? = nil
+    ) {
+        self.token = token
+        self.node = node
+        self.answer = answer
+        self.start = start
+        self.end = end
+        self.bound = bound
+    }
+}
+
+/// A guarantee of revocation.md 4.2.
+package enum Guarantee: String, Sendable {
+    /// Nothing is accepted after the acknowledgement of a revocation that covers it.
+    case acknowledged = "S1"
+    /// Nothing is accepted after it was once denied.
+    case denied = "S2"
+    /// Nothing is accepted later than the bound after the acknowledgement.
+    case bounded = "S3"
+}
+
+/// An accepted check that should have been denied.
+package struct Violation: Sendable, CustomStringConvertible {
+    /// Which guarantee was broken.
+    package let guarantee: Guarantee
+    /// The check.
+    package let check: CheckRecord
+    /// When the revocation was acknowledged, or the denial was read.
+    package let since: Int64
+
+    package var description: String {
+        let late = Double(check.start - since) / 1e6
+        return "\(guarantee.rawValue): token \(check.token) was accepted by node \(check.node) "
+            + "in a check that began \(late) ms after it could not be any more"
+    }
+}
+
+/// Judges a history, event by event.
+///
+/// Events must come in the order of their ends; then everything that ended before a check began has
+/// been taken before that check. `late` counts the events that broke this.
+package struct Checker: Sendable {
+    /// The first violations, all of the least guarantee number first come.
+    package private(set) var violations: [Violation] = []
+    /// How many there were.
+    package private(set) var violationCount = 0
+    /// Checks that were answered with a verdict.
+    package private(set) var verdicts = 0
+    /// Checks without one.
+    package private(set) var unknown = 0
+    /// Verdicts on covered tokens whose check began within `nearness` after the acknowledgement.
+    package private(set) var nearMisses = 0
+    /// Acknowledged revocations.
+    package private(set) var acknowledgements = 0
+    /// Events that came out of order.
+    package private(set) var late = 0
+
+    /// How soon after an acknowledgement a check counts as a near miss, in nanoseconds.
+    package let nearness: Int64
+    /// What a node may take to handle a request in the bounded mode, in nanoseconds.
+    package let handling: Int64
+
+    private var subjects: [Int32: [Int32]] = [:]
+    private var acknowledged: [Int32: Int64] = [:]
+    private var denied: [Int32: Int64] = [:]
+    private var clock = Int64.min
+
+    /// A checker that has seen nothing.
+    package init(nearness: Int64 = 5_000_000, handling: Int64 = 1_000_000_000) {
+        self.nearness = nearness
+        self.handling = handling
+    }
+
+    /// A token was issued; `subjects` are all that would cover it if revoked.
+    package mutating func issued(_ token: Int32, coveredBy subjects: [Int32]) {
+        self.subjects[token] = subjects
+    }
+
+    /// The acknowledgement of a revocation of `subject` was read at `end`.
+    package mutating func acknowledged(_ subject: Int32, end: Int64) {
+        pass(end)
+        acknowledgements += 1
+        acknowledged[subject] = min(acknowledged[subject] ?? .max, end)
+    }
+
+    /// A check was answered.
+    package mutating func checked(_ check: CheckRecord) {
+        pass(check.end)
+        guard check.answer != .unknown else {
+            unknown += 1
+            return
+        }
+        verdicts += 1
+        var since = Int64.max
+        for subject in subjects[check.token] ?? [] {
+            since = min(since, acknowledged[subject] ?? .max)
+        }
+        if since < check.start, check.start - since <= nearness { nearMisses += 1 }
+        if check.answer == .revoked {
+            denied[check.token] = min(denied[check.token] ?? .max, check.end)
+            return
+        }
+        if let bound = check.bound {
+            // Subtracted from the later time: the earliest there is must not overflow.
+            if since < check.start - bound - handling { report(.bounded, check, since) }
+            return
+        }
+        if since < check.start { return report(.acknowledged, check, since) }
+        if let first = denied[check.token], first < check.start { report(.denied, check, first) }
+    }
+
+    private mutating func pass(_ end: Int64) {
+        if end < clock { late += 1 }
+        clock = max(clock, end)
+    }
+
+    private mutating func report(_ guarantee: Guarantee, _ check: CheckRecord, _ since: Int64) {
+        violationCount += 1
+        guard violations.count < 100 else { return }
+        violations.append(Violation(guarantee: guarantee, check: check, since: since))
+    }
+}

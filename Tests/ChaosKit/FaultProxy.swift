@@ -1,0 +1,127 @@
+// A TCP proxy that misbehaves on command: it delays, holds one direction while the other flows,
+// lets what it held go late, resets, and refuses. It stands between nodes and their stores, because
+// the kernel here has no netem, and because a held reply that comes late is a fault of its own
+// (revocation.md H16). One thread for all routes; bytes are never lost or reordered within a
+// connection, as TCP never would.
+import Glibc
+import Synchronization
+import TestKit
+
+/// A running proxy with a number of routes.
+package final class FaultProxy: Sendable {
+    /// From the client's point of view.
+    package enum Direction: Int, Sendable, CaseIterable {
+        case requests
+        case replies
+    }
+
+    /// How a route misbehaves; a new one behaves.
+    package struct Fault: Sendable, Equatable {
+        /// Directions that carry nothing until they are let go.
+        package var holds: Set<Direction> = []
+        /// What each byte waits, in milliseconds, by direction.
+        package var delay: [Direction: Int] = [:]
+        /// Whether new connections are closed at once.
+        package var refuses = false
+
+        /// No fault.
+        package init() {}
+    }
+
+    struct Shared {
+        var faults: [Fault] = []
+        var upstream: [Int] = []
+        /// Routes whose connections are to be reset, once.
+        var resets: Set<Int> = []
+        /// Routes whose clients are told that the server has nothing more to say.
+        var halfCloses: Set<Int> = []
+        var isStopped = false
+    }
+    let shared = Mutex(Shared())
+    /// The ports that the routes listen on.
+    package let ports: [Int]
+    let listeners: [Int32]
+
+    /// Starts a proxy with a route to each of `upstream`, ports of 127.0.0.1.
+    package init(upstream: [Int]) throws {
+        var ports: [Int] = []
+        var listeners: [Int32] = []
+        for _ in upstream {
+            let (descriptor, port) = try Sockets.listen()
+            listeners.append(descriptor)
+            ports.append(port)
+        }
+        self.ports = ports
+        self.listeners = listeners
+        shared.withLock {
+            $0.upstream = upstream
+            $0.faults = Array(repeating: Fault(), count: upstream.count)
+        }
+        Blocking.detach { ProxyLoop(self).run() }
+    }
+
+    /// Makes a route misbehave so until it is told otherwise.
+    package func set(_ fault: Fault, on route: Int) {
+        shared.withLock { $0.faults[route] = fault }
+    }
+
+    /// Resets all connections of a route.
+    package func reset(_ route: Int) { shared.withLock { _ = $0.resets.insert(route) } }
+
+    /// Ends the replies of a route's connections, while requests still flow.
+    package func halfClose(_ route: Int) { shared.withLock { _ = $0.halfCloses.insert(route) } }
+
+    /// Ends the proxy.
+    package func stop() { shared.withLock { $0.isStopped = true } }
+}
+
+/// Sockets of 127.0.0.1.
+package enum Sockets {
+    /// Something a socket did not do.
+    package struct Failure: Error { let what: String }
+
+    /// A non-blocking listener on a port of the kernel's choice.
+    package static func listen() throws -> (Int32, Int) {
+        let descriptor = make()
+        var one: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(4))
+        var address = address(port: 0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isFound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard isFound, Glibc.listen(descriptor, 256) == 0 else { throw Failure(what: "listen") }
+        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
+    }
+
+    /// A non-blocking connection that is being made; nil where it was refused at once.
+    package static func connect(port: Int) -> Int32? {
+        let descriptor = make()
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(4))
+        var address = address(port: port)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        if result == 0 || errno == EINPROGRESS { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
+    private static func make() -> Int32 {
+        let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
+        return socket(AF_INET, Int32(kind), 0)
+    }
+
+    private static func address(port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return address
+    }
+}

@@ -1,0 +1,106 @@
+// The checker itself: a history that breaks a guarantee must be flagged, and one that only looks
+// like it must not. A checker that never fails proves nothing (W1, W2).
+import ChaosKit
+import Testing
+
+@Suite struct CheckerTests {
+    /// Token 1 is covered by session 10 and account 20.
+    private static func checker() -> Checker {
+        var checker = Checker(nearness: 5, handling: 2)
+        checker.issued(1, coveredBy: [10, 20])
+        checker.issued(2, coveredBy: [11, 20])
+        return checker
+    }
+
+    private static func check(
+        _ token: Int32,
+        _ answer: CheckAnswer,
+        _ start: Int64,
+        _ end: Int64,
+        bound: Int64? = nil
+    ) -> CheckRecord {
+        CheckRecord(token: token, node: 0, answer: answer, start: start, end: end, bound: bound)
+    }
+
+    @Test func `an acceptance that began after a covering acknowledgement is flagged (W1)`() {
+        for subject: Int32 in [10, 20] {
+            var checker = Self.checker()
+            checker.acknowledged(subject, end: 100)
+            checker.checked(Self.check(1, .accepted, 101, 110))
+            #expect(checker.violations.map(\.guarantee) == [.acknowledged])
+            #expect(checker.violationCount == 1)
+        }
+    }
+
+    @Test func `an acceptance that began before the acknowledgement may be answered after it`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(1, .accepted, 100, 300))
+        checker.checked(Self.check(1, .accepted, 99, 300))
+        #expect(checker.violationCount == 0)
+        #expect(checker.verdicts == 2)
+    }
+
+    @Test func `a revocation of something else flags nothing`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(2, .accepted, 200, 210))
+        #expect(checker.violationCount == 0)
+    }
+
+    @Test func `the first of two acknowledgements counts`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.acknowledged(10, end: 500)
+        checker.checked(Self.check(1, .accepted, 501, 510))
+        #expect(checker.violations.first?.since == 100)
+    }
+
+    @Test func `an acceptance that began after a denial is flagged (W2)`() {
+        var checker = Self.checker()
+        checker.checked(Self.check(1, .revoked, 50, 60))
+        checker.checked(Self.check(1, .accepted, 60, 70))
+        #expect(checker.violationCount == 0)
+        checker.checked(Self.check(1, .accepted, 61, 71))
+        #expect(checker.violations.map(\.guarantee) == [.denied])
+    }
+
+    @Test func `a bounded acceptance is flagged beyond bound and handling only`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(1, .accepted, 132, 140, bound: 30))
+        #expect(checker.violationCount == 0)
+        checker.checked(Self.check(1, .accepted, 133, 141, bound: 30))
+        #expect(checker.violations.map(\.guarantee) == [.bounded])
+    }
+
+    @Test func `only verdicts soon after an acknowledgement are near misses`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(1, .revoked, 100, 110))
+        checker.checked(Self.check(1, .revoked, 101, 110))
+        checker.checked(Self.check(1, .unknown, 102, 110))
+        checker.checked(Self.check(1, .revoked, 105, 110))
+        checker.checked(Self.check(1, .revoked, 106, 110))
+        #expect(checker.nearMisses == 2)
+        #expect(checker.unknown == 1)
+    }
+
+    @Test func `events out of order are counted`() {
+        var checker = Self.checker()
+        checker.checked(Self.check(1, .accepted, 101, 110))
+        checker.acknowledged(10, end: 100)
+        #expect(checker.late == 1)
+    }
+
+    @Test func `the same seed gives the same faults`() {
+        var one = Dice(seed: 7)
+        var same = Dice(seed: 7)
+        var other = Dice(seed: 8)
+        let first = (0..<50).map { _ in one.choose([("a", weight: 3), ("b", weight: 1)]) }
+        let again = (0..<50).map { _ in same.choose([("a", weight: 3), ("b", weight: 1)]) }
+        let different = (0..<50).map { _ in other.choose([("a", weight: 3), ("b", weight: 1)]) }
+        #expect(first == again)
+        #expect(first != different)
+    }
+}
