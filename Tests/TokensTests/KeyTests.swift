@@ -131,7 +131,7 @@ import Web
             let pair = try await cluster.signIn()
             let next = try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: true)
             let retired = try #require(next)
-            _ = try await cluster.nodes[0].pool.first(
+            _ = try await cluster.nodes[0].revoker.first(
                 KeyStore.retire(retired, cluster.trace().now)
             )
             try await cluster.nodes[0].keys.reload()
@@ -161,6 +161,7 @@ import Web
     private func keeper(_ cluster: Cluster, _ master: String) throws -> KeyKeeper {
         KeyKeeper(
             database: cluster.sql,
+            revoker: cluster.nodes[0].revoker,
             masterKey: try MasterKey(Secret(master)),
             settings: KeySettings(
                 publishAhead: .hours(1),
