@@ -46,6 +46,8 @@ package struct TestNode: Sendable {
     package var readIndex: ReadIndex { node.readIndex }
     /// The door of its revocations.
     package var revoker: Revoker { node.revoker }
+    /// Its ways to the members of the authority.
+    package var members: AuthorityMembers { node.members }
     /// What tends its authority; it does not run unless a test runs it.
     package var keeper: AuthorityKeeper { node.keeper }
     /// Its keys.

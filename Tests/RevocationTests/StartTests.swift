@@ -13,6 +13,8 @@ import Testing
     private func index(_ cluster: Cluster, _ metrics: MetricsRegistry) -> ReadIndex {
         ReadIndex(
             database: cluster.nodes[0].pool,
+            members: cluster.nodes[0].members,
+            revoker: cluster.nodes[0].revoker,
             readLimit: .milliseconds(10),
             clock: .system,
             logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
