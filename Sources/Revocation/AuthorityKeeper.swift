@@ -39,7 +39,7 @@ package final class AuthorityKeeper: Service {
     private let entropy: Entropy
     private let logger: Logger
 
-    /// How often it looks whether there is something to do.
+    /// How often it looks whether a member of the authority has been found wanting.
     private static let tick: Duration = .milliseconds(100)
 
     /// A keeper.
@@ -73,7 +73,7 @@ package final class AuthorityKeeper: Service {
         var memory = Memory()
         while !Task.isShuttingDownGracefully {
             do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.tick) }
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: self.pause) }
                 if let (authority, reason) = readIndex.takeClosing() {
                     try await revoker.close(authority, because: "\(reason)")
                     try await readIndex.renew()
@@ -88,6 +88,12 @@ package final class AuthorityKeeper: Service {
                 logger.info("the authority could not be tended", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// Only members can be found wanting; without them a node is not woken for nothing.
+    private var pause: Duration {
+        let isQuiet = readIndex.authority?.state == .pg && settings.members.isEmpty
+        return isQuiet ? interval : Self.tick
     }
 
     /// A third of the lease, less up to a quarter of that, so that nodes do not do it all at once.
