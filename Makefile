@@ -5,11 +5,14 @@ PACKAGES := postgresql redis-server nginx curl libpq-dev libhiredis-dev libsodiu
 SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=
+MINUTES ?= 2
+SEED ?= 1
+CHAOS_FLAGS ?=
 # Tests start servers of their own: more of them at a time starve each other on a small machine.
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
-	manifests containers models
+	manifests containers models chaos chaos-mutants
 
 menu:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +57,18 @@ containers:
 ## make models      check the models of the revocation guarantee, and that each mutant is caught
 models: packages
 	models/run
+
+## make chaos       a live fault campaign: MINUTES=2 SEED=1
+chaos: packages
+	swift build --product watchword
+	swift build --product Chaos
+	.build/debug/Chaos minutes=$(MINUTES) seed=$(SEED) $(CHAOS_FLAGS)
+
+## make chaos-mutants  nodes that are broken on purpose, which the campaign must notice
+chaos-mutants: packages
+	swift build --product watchword
+	swift build --product Chaos
+	scripts/chaos-mutants
 
 ## make bench       side-by-side benchmarks, as ratios
 bench: packages

@@ -26,25 +26,36 @@ struct Target: Sendable {
 
 /// The tokens that are checked at the moment.
 final class Aim: Sendable {
-    private let targets = Mutex<[Target]>([])
+    private let targets = Mutex<[(target: Target, acknowledged: Int64?)]>([])
     private let version = Atomic<Int>(0)
 
     /// Changes with the targets.
     var edition: Int { version.load(ordering: .acquiring) }
 
-    /// All of them.
-    var all: [Target] { targets.withLock { $0 } }
+    /// All of them, and when their revocation was acknowledged.
+    var all: [(target: Target, acknowledged: Int64?)] { targets.withLock { $0 } }
 
     /// Aims at these too.
     func add(_ more: [Target]) {
-        targets.withLock { $0 += more }
+        targets.withLock { $0 += more.map { ($0, nil) } }
+        version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// The revocation of these was acknowledged: what comes now matters most.
+    func acknowledged(_ some: [Target], at end: Int64) {
+        let tokens = Set(some.map(\.token))
+        targets.withLock { targets in
+            for index in targets.indices where tokens.contains(targets[index].target.token) {
+                targets[index].acknowledged = end
+            }
+        }
         version.wrappingAdd(1, ordering: .releasing)
     }
 
     /// Aims at these no more.
     func remove(_ gone: [Target]) {
         let tokens = Set(gone.map(\.token))
-        targets.withLock { $0.removeAll { tokens.contains($0.token) } }
+        targets.withLock { $0.removeAll { tokens.contains($0.target.token) } }
         version.wrappingAdd(1, ordering: .releasing)
     }
 }

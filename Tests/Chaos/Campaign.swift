@@ -59,12 +59,13 @@ struct Campaign {
         let faults = nemesis.counts.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { "\($0.key.rawValue): \($0.value)" }.joined(separator: ", ")
         let restored = rig.nodes.map { $0.metric("watchword_revocation_restored_total") }
+        let slowest = checker.slowest.sorted { $0.key < $1.key }.map { $0.value / 1_000_000 }
         Chaos.say(
             """
             seconds          \(plan.seconds)
             revocations      \(checker.acknowledgements) acknowledged
             verdicts         \(checker.verdicts) (\(rate)/s), without one \(checker.unknown)
-            near misses      \(checker.nearMisses) within 5 ms
+            near misses      \(checker.nearMisses) within 5 ms; the slowest took \(slowest) ms
             out of order     \(checker.late)
             written back     \(restored.reduce(0, +))
             faults           \(faults)

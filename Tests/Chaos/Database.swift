@@ -24,7 +24,9 @@ final class Database: Sendable {
     /// Which of the two is the primary.
     var primary: Int { current.load(ordering: .acquiring) }
 
-    /// Starts both. With `isSynchronous` a commit waits for the standby (A1 holds).
+    /// Starts both.
+    ///
+    /// With `isSynchronous` a commit waits for the standby (A1 holds).
     init(isSynchronous: Bool, ports: [Int]) throws {
         self.ports = ports
         let started = try Watchdog.start(script: Self.watchdog, arguments: [])
@@ -33,7 +35,9 @@ final class Database: Sendable {
         folder = started.line
         try run("init 0 \(ports[0]) \(isSynchronous ? "on" : "off")")
         try run("rebuild 1 \(ports[1]) \(ports[0])")
-        if isSynchronous { try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true) }
+        if isSynchronous {
+            try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true)
+        }
     }
 
     deinit { close(pipe) }
@@ -80,7 +84,9 @@ final class Database: Sendable {
             try sql("ALTER SYSTEM RESET synchronous_standby_names", reload: true)
         }
         try run("rebuild \(old) \(ports[old]) \(ports[new])")
-        if isSynchronous { try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true) }
+        if isSynchronous {
+            try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true)
+        }
     }
 
     /// Runs SQL on the primary.

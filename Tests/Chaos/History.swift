@@ -16,6 +16,7 @@ final class History: Sendable {
         var tokens: Int32 = 0
         var subjects: Int32 = 0
         var notes: [String] = []
+        var acknowledgements = 0
     }
     private let state = Mutex(State())
     /// Longer than any thread is held up between reading the clock and writing here.
@@ -41,8 +42,14 @@ final class History: Sendable {
 
     /// The acknowledgement of a revocation was read at `end`.
     func acknowledged(_ subject: Int32, end: Int64) {
-        state.withLock { $0.waiting.append((end, .acknowledged(subject))) }
+        state.withLock {
+            $0.acknowledgements += 1
+            $0.waiting.append((end, .acknowledged(subject)))
+        }
     }
+
+    /// Acknowledgements so far, judged or not.
+    var acknowledgements: Int { state.withLock { $0.acknowledgements } }
 
     /// Checks were answered.
     func checked(_ checks: [CheckRecord]) {

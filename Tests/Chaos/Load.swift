@@ -1,5 +1,5 @@
-// The load: keep-alive connections to every node on one thread, a burst of pipelined checks on
-// each that is idle, times taken around the write and after the read. It must be cheap, because it
+// The load: keep-alive connections to every node on one thread. A few probe all the time; the others
+// lie in wait and fire bursts of pipelined checks in the milliseconds after an acknowledgement, times taken around the write and after the read. It must be cheap, because it
 // shares the machine with all that it tests.
 import ChaosKit
 import Glibc
@@ -30,7 +30,7 @@ final class Load: Sendable {
     private let isStopped = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
 
-    /// A load on nodes at `ports`, each by so many connections, so many checks in a write.
+    /// A load on nodes at `ports`, each by so many connections, so many checks in a burst.
     init(_ aim: Aim, _ history: History, ports: [Int], connections: Int, burst: Int) {
         self.aim = aim
         self.history = history
@@ -66,7 +66,7 @@ private final class LoadLoop {
     let ports: [Int]
     let wires: [Wire]
     let burst: Int
-    var targets: [Target] = []
+    var targets: [(target: Target, acknowledged: Int64?)] = []
     var edition = -1
     var next = 0
     var records: [CheckRecord] = []
@@ -86,11 +86,16 @@ private final class LoadLoop {
                 targets = aim.all
             }
             let now = nanoseconds()
-            for wire in wires {
+            let fresh = targets.filter { now - ($0.acknowledged ?? 0) < 5_000_000 }
+            for (index, wire) in wires.enumerated() {
                 if wire.descriptor < 0 {
                     if wire.retryAt <= now { connect(wire, now) }
-                } else if wire.isConnected, wire.asked.isEmpty, !targets.isEmpty {
-                    ask(wire)
+                } else if wire.isConnected, wire.asked.isEmpty {
+                    if !fresh.isEmpty {
+                        ask(wire, fresh.map(\.target), burst)
+                    } else if index.isMultiple(of: 4), !targets.isEmpty {
+                        ask(wire, targets.map(\.target), 2)
+                    }
                 }
             }
             var list = wires.map { wire in
@@ -128,7 +133,12 @@ private final class LoadLoop {
             return
         }
         let count = wire.input.withUnsafeMutableBytes {
-            recv(wire.descriptor, $0.baseAddress.map { $0 + wire.filled }, $0.count - wire.filled, 0)
+            recv(
+                wire.descriptor,
+                $0.baseAddress.map { $0 + wire.filled },
+                $0.count - wire.filled,
+                0
+            )
         }
         guard count > 0 else {
             if count < 0, errno == EAGAIN { return }
@@ -138,9 +148,9 @@ private final class LoadLoop {
         parse(wire)
     }
 
-    private func ask(_ wire: Wire) {
+    private func ask(_ wire: Wire, _ targets: [Target], _ count: Int) {
         var bytes: [UInt8] = []
-        for _ in 0..<burst {
+        for _ in 0..<count {
             next = (next + 1) % targets.count
             wire.asked.append(targets[next].token)
             bytes += targets[next].request

@@ -17,9 +17,10 @@ struct CampaignPlan: Sendable {
     /// Whether a violation is what is wanted.
     var expectsViolation = false
     var faults: [FaultKind]?
-    var people = 6
-    var connections = 12
-    var burst = 2
+    var people = 12
+    var connections = 40
+    /// More than one is cheaper, but a node begins the second when the first is answered.
+    var burst = 1
     var binary = ""
 
     init(_ arguments: [String]) throws {

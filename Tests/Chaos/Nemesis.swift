@@ -66,6 +66,16 @@ struct Nemesis {
             counts[kind, default: 0] += 1
             try await make(kind, node)
             history.note("healed")
+            try await recover(until: deadline)
+        }
+    }
+
+    /// Waits until people are acknowledged again: a fault on top of a dead cluster tests nothing.
+    private func recover(until deadline: Int64) async throws {
+        let wanted = history.acknowledgements + 6
+        let limit = min(deadline, nanoseconds() + 15_000_000_000)
+        while history.acknowledgements < wanted, nanoseconds() < limit {
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 
@@ -123,9 +133,11 @@ struct Nemesis {
         switch kind {
         case .freezeBackends:
             let share = Int.random(in: 1...4, using: &dice)
-            try await freeze(database.backends.shuffled(using: &dice).filter { _ in
-                Int.random(in: 0..<4, using: &dice) < share
-            })
+            try await freeze(
+                database.backends.shuffled(using: &dice).filter { _ in
+                    Int.random(in: 0..<4, using: &dice) < share
+                }
+            )
         case .freezeHelper:
             let helpers = database.processes().filter { !$0.title.contains("127.0.0.1(") }
             try await freeze(helpers.map(\.id).shuffled(using: &dice).prefix(1) + [])

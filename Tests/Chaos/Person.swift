@@ -23,6 +23,7 @@ private enum Way: CaseIterable {
 
 /// One person, on a thread of its own.
 final class Person {
+    private let number: Int
     private let ports: [Int]
     private let history: History
     private let aim: Aim
@@ -35,6 +36,7 @@ final class Person {
     private var sessions: [Session] = []
 
     init(_ number: Int, ports: [Int], history: History, aim: Aim, seed: UInt64) {
+        self.number = number
         self.ports = ports
         self.history = history
         self.aim = aim
@@ -51,14 +53,22 @@ final class Person {
                 usleep(20_000)
                 continue
             }
-            revoke(dice.choose([
-                (Way.logOut, weight: 5), (.end, weight: 3), (.everywhere, weight: 3),
-                (.others, weight: 1), (.password, weight: 1),
-            ]))
+            revoke(
+                dice.choose([
+                    (Way.logOut, weight: 5), (.end, weight: 3), (.everywhere, weight: 3),
+                    (.others, weight: 1), (.password, weight: 1),
+                ])
+            )
         }
     }
 
-    private func port() -> Int { ports[Int.random(in: 0..<ports.count, using: &dice)] }
+    /// Mostly the node of one's own, so that a frozen node does not hold everybody up.
+    private func port() -> Int {
+        let isFaithful = Int.random(in: 0..<10, using: &dice) < 9
+        return ports[
+            isFaithful ? number % ports.count : Int.random(in: 0..<ports.count, using: &dice)
+        ]
+    }
 
     private func register() -> Bool {
         if isRegistered { return true }
@@ -134,6 +144,7 @@ final class Person {
         }
         let isAcknowledged = reply.map { $0.status == 200 || $0.status == 204 } ?? false
         if isAcknowledged {
+            aim.acknowledged(targets, at: end)
             history.acknowledged(subject, end: end)
             usleep(50_000)
         }

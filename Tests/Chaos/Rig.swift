@@ -5,7 +5,9 @@ import Glibc
 import Primitives
 import TestKit
 
-/// Which authority the nodes ask. Each is a configuration of the same rig.
+/// Which authority the nodes ask.
+///
+/// Each is a configuration of the same rig.
 enum Topology: String, CaseIterable, Sendable {
     /// PostgreSQL alone, the default.
     case pg

@@ -13,7 +13,9 @@ package enum CheckAnswer: UInt8, Sendable {
     case unknown
 }
 
-/// One check of a token at a node. Times are nanoseconds of one monotonic clock.
+/// One check of a token at a node.
+///
+/// Times are nanoseconds of one monotonic clock.
 package struct CheckRecord: Sendable {
     /// The token that was checked.
     package var token: Int32
@@ -87,6 +89,8 @@ package struct Checker: Sendable {
     package private(set) var unknown = 0
     /// Verdicts on covered tokens whose check began within `nearness` after the acknowledgement.
     package private(set) var nearMisses = 0
+    /// The longest that a near miss took to be answered, by node, in nanoseconds.
+    package private(set) var slowest: [UInt8: Int64] = [:]
     /// Acknowledged revocations.
     package private(set) var acknowledgements = 0
     /// Events that came out of order.
@@ -132,7 +136,10 @@ package struct Checker: Sendable {
         for subject in subjects[check.token] ?? [] {
             since = min(since, acknowledged[subject] ?? .max)
         }
-        if since < check.start, check.start - since <= nearness { nearMisses += 1 }
+        if since < check.start, check.start - since <= nearness {
+            nearMisses += 1
+            slowest[check.node] = max(slowest[check.node] ?? 0, check.end - check.start)
+        }
         if check.answer == .revoked {
             denied[check.token] = min(denied[check.token] ?? .max, check.end)
             return

@@ -1,7 +1,6 @@
 // Chance with a seed, so that a campaign's faults can be asked for again.
 import Glibc
 
-
 /// A generator that gives the same numbers for the same seed (SplitMix64).
 package struct Dice: RandomNumberGenerator, Sendable {
     private var state: UInt64

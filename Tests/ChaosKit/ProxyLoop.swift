@@ -58,7 +58,9 @@ final class ProxyLoop {
             accept(faults, upstream)
             let now = nanoseconds()
             for link in links {
-                for direction in FaultProxy.Direction.allCases { move(link, direction, faults, now) }
+                for direction in FaultProxy.Direction.allCases {
+                    move(link, direction, faults, now)
+                }
                 if link.streams.allSatisfy({ $0.isShut }) { link.isDead = true }
             }
             for link in links where link.isDead {
@@ -124,7 +126,12 @@ final class ProxyLoop {
         while let first = link.streams[index].chunks.first, first.ready <= now {
             let offset = link.streams[index].offset
             let count = first.bytes.withUnsafeBytes {
-                send(sink, $0.baseAddress.map { $0 + offset }, $0.count - offset, Int32(MSG_NOSIGNAL))
+                send(
+                    sink,
+                    $0.baseAddress.map { $0 + offset },
+                    $0.count - offset,
+                    Int32(MSG_NOSIGNAL)
+                )
             }
             guard count > 0 else {
                 // A connection that is still being made says EAGAIN or ENOTCONN.

@@ -86,6 +86,9 @@ struct ConfigurationInput: Sendable {
     ) -> [SettingComplaint] {
         let names = declarations.map(\.name)
         var variables = declarations.map(\.variable) + ["WATCHWORD_CONFIG"]
+        #if DEBUG
+        variables.append("WATCHWORD_MUTANT")
+        #endif
         variables += declarations.filter(\.mayComeFromFile).map { $0.variable + "_FILE" }
         let given =
             flags.keys.sorted().map { ($0, "--set", names) }

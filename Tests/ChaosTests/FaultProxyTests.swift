@@ -1,0 +1,52 @@
+// The fault proxy against a real Redis: it passes bytes, holds one direction and lets them go late,
+// and resets.
+import ChaosKit
+import Glibc
+import TestKit
+import Testing
+
+@Suite struct FaultProxyTests {
+    /// A connection through the proxy.
+    private static func connect(_ port: Int) throws -> Int32 {
+        let descriptor = try #require(Sockets.connect(port: port))
+        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        #expect(poll(&entry, 1, 30_000) == 1)
+        return descriptor
+    }
+
+    /// What arrives within `limit` milliseconds; nil where nothing does.
+    private static func receive(_ descriptor: Int32, _ limit: Int32) -> String? {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&entry, 1, limit) == 1 else { return nil }
+        var buffer = [UInt8](repeating: 0, count: 100)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+    }
+
+    private static func ping(_ descriptor: Int32) {
+        #expect(send(descriptor, "PING\r\n", 6, Int32(MSG_NOSIGNAL)) == 6)
+    }
+
+    @Test func `it passes bytes, holds replies until they are let go, and resets`() async throws {
+        var options = RedisServer.Options()
+        options.tcp = true
+        let redis = try await RedisServer.start(options)
+        let proxy = try FaultProxy(upstream: [redis.port])
+        defer { proxy.stop() }
+        let descriptor = try Self.connect(proxy.ports[0])
+        defer { close(descriptor) }
+        Self.ping(descriptor)
+        #expect(Self.receive(descriptor, 30_000) == "+PONG\r\n")
+        var fault = FaultProxy.Fault()
+        fault.holds = [.replies]
+        proxy.set(fault, on: 0)
+        // The loop may have looked at the faults a moment ago.
+        try await Task.sleep(for: .milliseconds(100))
+        Self.ping(descriptor)
+        #expect(Self.receive(descriptor, 300) == nil)
+        proxy.set(FaultProxy.Fault(), on: 0)
+        #expect(Self.receive(descriptor, 30_000) == "+PONG\r\n")
+        proxy.reset(0)
+        #expect(Self.receive(descriptor, 30_000) == "")
+    }
+}
