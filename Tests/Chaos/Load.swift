@@ -1,6 +1,7 @@
-// The load: keep-alive connections to every node on one thread. A few probe all the time; the others
-// lie in wait and fire bursts of pipelined checks in the milliseconds after an acknowledgement, times taken around the write and after the read. It must be cheap, because it
-// shares the machine with all that it tests.
+// The load: keep-alive connections to every node on one thread. A few probe all the time; the
+// others lie in wait and fire bursts of checks in the milliseconds after an acknowledgement, times
+// taken around the write and after the read. It must be cheap, because it shares the machine with
+// all that it tests.
 import ChaosKit
 import Glibc
 import Synchronization

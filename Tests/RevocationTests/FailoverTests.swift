@@ -2,6 +2,7 @@
 // the primary dies. The nodes find it by themselves, see that history changed, and write back what
 // they know to be revoked before they answer another check.
 import ClusterKit
+import Glibc
 import Postgres
 import Primitives
 import Revocation
@@ -66,6 +67,34 @@ import Testing
         }
         await standby.stop()
         await primary.stop()
+    }
+
+    /// The server recovers by itself: the same process, the same timeline, and transaction numbers
+    /// that were given out but not yet written down are given out again.
+    @Test func `The death of one backend begins another history (F4, W1)`() async throws {
+        let server = try await PostgresServer.start()
+        try await Cluster.run(on: server) { cluster in
+            _ = try await cluster.signUp()
+            let ended = try await cluster.signIn()
+            let kept = try await cluster.signIn()
+            try await cluster.logOut(ended)
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+            // What is written back shows that the node has noticed.
+            try await cluster.run("DELETE FROM revocation_log")
+            let born = "SELECT pg_postmaster_start_time()::text"
+            let before = try await cluster.text(born)
+            let victim = Int32(try await cluster.number("SELECT pg_backend_pid()"))
+            #expect(kill(victim, SIGKILL) == 0)
+            try await Self.untilAnswered(cluster)
+            #expect(try await cluster.text(born) == before)
+            #expect(try await Self.timeline(cluster) == "00000001")
+            let restored = cluster.nodes[0].value("watchword_revocation_restored_total")
+            #expect(restored == 1)
+            #expect(try await cluster.number("SELECT count(*) FROM revocation_log") == 1)
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+        }
+        await server.stop()
     }
 
     private static func generation(except account: AccountID) -> String {
