@@ -37,7 +37,7 @@ final class VerifyDesk: @unchecked Sendable {
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
     private var waiting: [VerifyFront] = []
-    private var sleeper: CheckedContinuation<Void, Never>?
+    private var sleepers: [CheckedContinuation<Void, Never>] = []
     private var isEnding = false
     private var isRunning = false
     private var scratch = ByteBuffer()
@@ -48,6 +48,8 @@ final class VerifyDesk: @unchecked Sendable {
 
     /// The most that wait at one loop; more are turned away (W8).
     private static let waitingLimit = 10_000
+    /// As many as the read-index has on the wire.
+    private static let batchLimit = 2
 
     init(_ services: WebServices, loop: any EventLoop, cacheLimit: Int, entropy: Entropy) {
         self.services = services
@@ -69,14 +71,28 @@ final class VerifyDesk: @unchecked Sendable {
 
     // MARK: The task
 
-    /// Confirms batches until cancelled.
+    /// Confirms batches until cancelled, two at a time: while one waits for its reading the next
+    /// is taken, read and answered.
     func run() async {
         loop.preconditionInEventLoop()
         isRunning = true
+        await withTaskGroup { group in
+            for _ in 0..<Self.batchLimit { group.addTask { await self.confirmBatches() } }
+            await group.waitForAll()
+        }
+        loop.preconditionInEventLoop()
+        for front in waiting where front.question != nil { front.refuse(CancellationError()) }
+        waiting = []
+        isRunning = false
+    }
+
+    private func confirmBatches() async {
+        loop.preconditionInEventLoop()
         while await isWanted() {
             loop.preconditionInEventLoop()
             let batch = waiting
             waiting = []
+            guard !batch.isEmpty else { continue }
             do {
                 try await verifier.confirm()
                 loop.preconditionInEventLoop()
@@ -87,9 +103,6 @@ final class VerifyDesk: @unchecked Sendable {
                 counter.increment(by: batch.count)
             }
         }
-        for front in waiting where front.question != nil { front.refuse(CancellationError()) }
-        waiting = []
-        isRunning = false
     }
 
     /// Waits until somebody waits; false at the end.
@@ -99,13 +112,14 @@ final class VerifyDesk: @unchecked Sendable {
                 if isEnding || !waiting.isEmpty {
                     continuation.resume()
                 } else {
-                    sleeper = continuation
+                    sleepers.append(continuation)
                 }
             }
         } onCancel: {
             loop.execute {
                 self.isEnding = true
-                self.sleeper.take()?.resume()
+                for sleeper in self.sleepers { sleeper.resume() }
+                self.sleepers = []
             }
         }
         return !isEnding
@@ -141,7 +155,8 @@ final class VerifyDesk: @unchecked Sendable {
         if verifier.isFresh(within: staleness) { return .ready }
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         waiting.append(front)
-        sleeper.take()?.resume()
+        // One is woken for all that come before it runs.
+        if waiting.count == 1 { sleepers.popLast()?.resume() }
         return .waiting
     }
 
