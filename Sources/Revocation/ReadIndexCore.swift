@@ -119,6 +119,9 @@ package struct ReadIndexCore: Sendable {
     private var flying: [Batch: (waiters: [Waiter], scope: Scope)] = [:]
     private var nextBatch: Batch = 0
     private var position: (low: UInt64, timeline: DatabaseTimeline)?
+    /// The history of the last reading; outlives the cursor, or a failover that comes while the
+    /// cursor is forgotten would be taken for none (H7).
+    private var history: DatabaseTimeline?
     /// Batches whose reading is being written back.
     private var restoring: Set<Batch> = []
     /// A restore has failed; the next reading is of everything and tries again.
@@ -217,9 +220,10 @@ package struct ReadIndexCore: Sendable {
             flying[batch] = (waiters, .everything)
             return [.read(batch, .everything)]
         }
-        let changed = position.map { $0.timeline != reading.timeline } ?? false
+        let changed = history.map { $0 != reading.timeline } ?? false
         let isFull = scope == .everything
         advance(to: reading)
+        history = reading.timeline
         if isFull, changed || owesRestore {
             owesRestore = false
             restoring.insert(batch)

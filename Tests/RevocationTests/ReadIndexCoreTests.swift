@@ -51,6 +51,20 @@ import Testing
         #expect(core.step(.closing(2)).texts == ["read 2 since 5"])
     }
 
+    @Test func `A failover while the cursor is forgotten is written back all the same (H7)`() {
+        var core = ReadIndexCore()
+        _ = core.step(.arrived(1))
+        _ = core.step(.closing(0))
+        _ = core.step(.completed(0, reading(one, low: 5)))
+        // A member of the authority has lost what it said, and then the primary goes as well.
+        _ = core.step(.forget)
+        _ = core.step(.arrived(2))
+        #expect(core.step(.closing(1)).texts == ["read 1 everything"])
+        let effects = core.step(.completed(1, reading(two, low: 3)))
+        let isRestoring = effects.contains { if case .restore = $0 { true } else { false } }
+        #expect(isRestoring)
+    }
+
     @Test func `Those behind a leader that left are covered by a later read`() {
         var core = ReadIndexCore()
         _ = core.step(.arrived(1))
