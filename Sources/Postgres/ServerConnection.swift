@@ -54,10 +54,14 @@ import Primitives
         let milliseconds = configuration.lockTimeout.wholeMicroseconds / 1000
         // The last makes the server notice within a second that a connection was closed in the
         // middle of a statement, which would keep its locks otherwise. No statement_timeout: one
-        // that strikes during a commit leaves it unconfirmed (revocation.md H8).
+        // that strikes during a commit leaves it unconfirmed (revocation.md H8). Whatever the
+        // database's default is, statements sent behind each other must not share a snapshot: a
+        // read-index would answer from before its question (S1). No compilation of plans: it takes
+        // tens of milliseconds, each time, where an estimate is off.
         let options = [
             "-c lock_timeout=\(milliseconds)", "-c idle_in_transaction_session_timeout=60000",
-            "-c client_connection_check_interval=1000", given["options"] ?? "",
+            "-c client_connection_check_interval=1000", "-c jit=off",
+            "-c default_transaction_isolation=read\\ committed", given["options"] ?? "",
         ]
         out.append(("options", options.joined(separator: " ")))
         return out
