@@ -1,0 +1,84 @@
+// The rules by which a revocation covers a token, on the fast path of `/verify` and on the general
+// one: the rows that no operation of ours writes yet come from the test, as an operator's would.
+import Primitives
+import TestKit
+import Testing
+import Tokens
+
+@Suite(.serialized) struct CoveringOnTheFastPathTests {
+    /// Writes a row of the log.
+    private func revoke(
+        _ cluster: Cluster,
+        kind: Int,
+        _ subject: String = "00000000-0000-0000-0000-000000000000",
+        version: Int64 = 0
+    ) async throws {
+        try await cluster.sql(
+            """
+            INSERT INTO revocation_log (kind, subject, ver, expires_at)
+            VALUES (\(kind), uuid_send('\(subject)'), \(version), revocation_expiry())
+            """
+        )
+    }
+
+    /// What both nodes say, and that the first of them said it on its fast path.
+    private func answers(_ cluster: Cluster, _ tokens: Tokens) async throws -> [Int] {
+        let before = try await fastAnswers(cluster.nodes[0])
+        var statuses: [Int] = []
+        for node in cluster.nodes {
+            let answer = try await node.client.send("GET", "/verify", tokens.bearer)
+            statuses.append(answer.status)
+            if answer.status != 200 { #expect(answer.code == "token-revoked") }
+        }
+        #expect(try await fastAnswers(cluster.nodes[0]) == before + 1)
+        #expect(try await fastAnswers(cluster.nodes[1]) == 0)
+        return statuses
+    }
+
+    private func fastAnswers(_ node: NodeProcess) async throws -> Int {
+        let text = try await node.management.send("GET", "/metrics").body
+        let name = "watchword_verify_fast_total "
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
+        return line.flatMap { Int($0.dropFirst(name.count)) } ?? -1
+    }
+
+    @Test
+    func `State, rights, global and signing key end tokens on the fast path as well (W1)`()
+        async throws
+    {
+        var plan = Cluster.Plan()
+        plan.nodes = 2
+        plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
+        let cluster = try await Cluster.start(plan)
+        let forge = try await TokenForge(cluster)
+        let bystander = try await cluster.signIn(cluster.person())
+
+        let (state, rights) = (4, 10)
+        for kind in [state, rights] {
+            let person = try await cluster.person()
+            let tokens = try await cluster.signIn(person)
+            let claims = try forge.read(tokens.access)
+            let version = kind == state ? claims.signatureGeneration : claims.rightsVersion
+            try await revoke(cluster, kind: kind, person.id, version: version)
+            #expect(try await answers(cluster, tokens) == [200, 200], "kind \(kind)")
+            try await revoke(cluster, kind: kind, person.id, version: version + 1)
+            #expect(try await answers(cluster, tokens) == [401, 401], "kind \(kind)")
+            #expect(try await answers(cluster, bystander) == [200, 200], "kind \(kind)")
+        }
+
+        let old = try await cluster.signIn(cluster.person())
+        let issued = try forge.read(old.access).issuedAt.microseconds / 1000
+        try await revoke(cluster, kind: 9, version: issued)
+        #expect(try await answers(cluster, old) == [200, 200])
+        try await revoke(cluster, kind: 9, version: issued + 1)
+        #expect(try await answers(cluster, old) == [401, 401])
+        let later = try await cluster.signIn(cluster.person())
+        #expect(try await answers(cluster, later) == [200, 200])
+
+        let key = try forge.read(later.access).keyID
+        try await revoke(cluster, kind: 8, "\(KeyID(high: key.high, low: 1))")
+        #expect(try await answers(cluster, later) == [200, 200])
+        try await revoke(cluster, kind: 8, "\(key)")
+        #expect(try await answers(cluster, later) == [401, 401])
+    }
+}
