@@ -33,33 +33,57 @@ package final class Gauge: Sendable {
     package var level: Int { value.load(ordering: .relaxed) }
 }
 
-/// How often durations fell into each of a fixed set of buckets.
+/// How often durations, or numbers, fell into each of a fixed set of buckets.
 package final class Histogram: Sendable {
-    /// The upper bounds, in microseconds.
+    /// The upper bounds of durations, in microseconds.
     package static let boundsInMicroseconds: [Int64] = [
         100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
         1_000_000, 2_500_000, 5_000_000, 10_000_000,
     ]
+    /// The upper bounds of numbers of things.
+    package static let boundsOfSizes: [Int64] = [
+        1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192,
+    ]
+    private let bounds: [Int64]
+    /// How many units of a bound make one of what is shown: a second has so many microseconds.
+    private let scale: Double
     private let counts: Mutex<(buckets: [Int], sum: Int64)>
 
-    /// An empty histogram.
-    package init() {
-        counts = Mutex((Array(repeating: 0, count: Self.boundsInMicroseconds.count + 1), 0))
+    /// An empty histogram of durations.
+    package convenience init() { self.init(bounds: Self.boundsInMicroseconds, scale: 1e6) }
+
+    /// An empty histogram of whatever these bounds bound.
+    package init(bounds: [Int64], scale: Double) {
+        self.bounds = bounds
+        self.scale = scale
+        counts = Mutex((Array(repeating: 0, count: bounds.count + 1), 0))
     }
 
     /// Records one duration.
-    package func record(_ duration: Duration) {
-        let micros = duration.wholeMicroseconds
-        let at =
-            Self.boundsInMicroseconds.firstIndex { micros <= $0 }
-            ?? Self.boundsInMicroseconds.count
+    package func record(_ duration: Duration) { record(units: duration.wholeMicroseconds) }
+
+    /// Records one number of things.
+    package func record(size: Int) { record(units: Int64(size)) }
+
+    private func record(units: Int64) {
+        let at = bounds.firstIndex { units <= $0 } ?? bounds.count
         counts.withLock {
             $0.buckets[at] += 1
-            $0.sum += micros
+            $0.sum += units
         }
     }
 
-    /// The counts per bucket (the last one unbounded) and the sum in microseconds.
+    /// The bounds as they are shown; the last bucket has none.
+    fileprivate var shownBounds: [String] {
+        bounds.map { scale == 1 ? "\($0)" : "\(Double($0) / scale)" } + ["+Inf"]
+    }
+
+    /// A sum as it is shown.
+    fileprivate func shown(_ sum: Int64) -> String {
+        scale == 1 ? "\(sum)" : "\(Double(sum) / scale)"
+    }
+
+    /// The counts per bucket (the last one unbounded) and the sum in units of the bounds.
     package var snapshot: (buckets: [Int], sum: Int64) { counts.withLock { $0 } }
 }
 
@@ -115,6 +139,13 @@ package final class MetricsRegistry: Sendable {
         return histogram
     }
 
+    /// A new histogram of sizes, of batches say.
+    package func sizes(_ name: String, help: String) -> Histogram {
+        let histogram = Histogram(bounds: Histogram.boundsOfSizes, scale: 1)
+        add(name, help, [:], .histogram(histogram))
+        return histogram
+    }
+
     private func add(
         _ name: String,
         _ help: String,
@@ -164,14 +195,12 @@ package final class MetricsRegistry: Sendable {
             let (buckets, sum) = histogram.snapshot
             let prefix = labels.isEmpty ? "" : labels + ","
             var total = 0
-            for (index, count) in buckets.enumerated() {
+            for (bound, count) in zip(histogram.shownBounds, buckets) {
                 total += count
-                let bound =
-                    index < Histogram.boundsInMicroseconds.count
-                    ? "\(Double(Histogram.boundsInMicroseconds[index]) / 1e6)" : "+Inf"
                 out += "\(name)_bucket{\(prefix)le=\"\(bound)\"} \(total)\n"
             }
-            out += "\(name)_sum\(braces) \(Double(sum) / 1e6)\n\(name)_count\(braces) \(total)\n"
+            out += "\(name)_sum\(braces) \(histogram.shown(sum))\n"
+            out += "\(name)_count\(braces) \(total)\n"
         }
     }
 }

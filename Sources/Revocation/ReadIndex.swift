@@ -33,6 +33,8 @@ package struct ReadIndexState: Sendable {
     package var horizon: Duration = .days(1)
     /// How far this node's wall clock is from the database's, either way.
     package var skew: Duration = .zero
+    /// The snapshot of a read that has answered, for the sampler.
+    package var mark: RevocationMark?
 }
 
 /// The read-index of one node.
@@ -77,6 +79,8 @@ package final class ReadIndex: Sendable {
     private let covered: Counter
     private let restored: Counter
     private let readTime: Histogram
+    private let batches: Histogram
+    private let lag: Histogram
     let instruments: AuthorityMetrics
 
     /// A read-index over `database`, which must be the primary.
@@ -112,6 +116,15 @@ package final class ReadIndex: Sendable {
         readTime = metrics.histogram(
             "watchword_revocation_read_seconds",
             help: "Time of one read-index."
+        )
+        batches = metrics.sizes(
+            "watchword_revocation_batch_checks",
+            help: "Checks that one read-index has covered; a desk brings many requests as one."
+        )
+        lag = metrics.histogram(
+            "watchword_revocation_lag_seconds",
+            help:
+                "Age of the newest revocation of a read of PostgreSQL that this node did not hold."
         )
         metrics.computed(
             "watchword_revocation_set_size",
@@ -272,13 +285,19 @@ package final class ReadIndex: Sendable {
             case .since(let low, _):
                 try await database.rows(RevocationLog.readSince(String(low)), deadline: deadline)
             }
-        guard let reading = try ReadingRow.reading(of: rows) else {
+        guard let reading = try ReadingRow.reading(of: rows, isPart: scope != .everything)
+        else {
             throw ReadIndexFault.unconfirmed
         }
         let wall = clock.now()
         state.withLock {
             $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
             $0.known.horizon = reading.horizon
+            $0.known.mark = RevocationMark(
+                timeline: reading.timeline,
+                low: reading.nextLow,
+                heldAt: .now
+            )
             let ahead = wall - reading.databaseTime
             $0.known.skew = ahead < .zero ? .zero - ahead : ahead
         }
@@ -301,7 +320,7 @@ package final class ReadIndex: Sendable {
         for effect in effects {
             switch effect {
             case .apply(let reading):
-                for entry in reading.entries { state.set.insert(entry) }
+                insert(reading, &state.set)
                 // Not before: whoever sees how fresh the set is must find it so (S3).
                 state.known.readAt = max(state.known.readAt ?? begun, begun)
                 state.set.pruneStep(before: reading.databaseTime - .seconds(60))
@@ -317,6 +336,16 @@ package final class ReadIndex: Sendable {
         return effects
     }
 
+    /// Puts the entries into the set, and notes how old the newest of those is that are news here.
+    private func insert(_ reading: Reading, _ set: inout RevocationSet) {
+        var newest: Timestamp?
+        for (number, entry) in reading.entries.enumerated() {
+            guard set.insert(entry), number < reading.stamps.count else { continue }
+            newest = max(newest ?? reading.stamps[number], reading.stamps[number])
+        }
+        if let newest { lag.record(max(.zero, reading.databaseTime - newest)) }
+    }
+
     /// Wakes whom the effects name; returns what is to be read next, if anything is.
     @discardableResult
     func perform(_ effects: [ReadIndexCore.Effect]) -> ReadIndexCore.Scope? {
@@ -327,6 +356,7 @@ package final class ReadIndex: Sendable {
             case .lead(let waiter, let batch): resume([waiter], .lead(batch))
             case .answer(let waiters):
                 covered.increment(by: waiters.count)
+                if !waiters.isEmpty { batches.record(size: waiters.count) }
                 resume(waiters, .answered)
             case .refuse(let waiters): resume(waiters, .refused)
             case .overloaded(let waiter): resume([waiter], .overloaded)

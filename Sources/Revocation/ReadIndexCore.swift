@@ -35,6 +35,8 @@ package struct Reading: Sendable {
     package let authority: Authority?
     /// The revocations found.
     package let entries: [RevocationEntry]
+    /// When each of them was made, by the database's clock; none where that does not matter.
+    package let stamps: [Timestamp]
 
     /// The result of one read.
     package init(
@@ -43,7 +45,8 @@ package struct Reading: Sendable {
         databaseTime: Timestamp,
         horizon: Duration,
         authority: Authority? = nil,
-        entries: [RevocationEntry]
+        entries: [RevocationEntry],
+        stamps: [Timestamp] = []
     ) {
         self.timeline = timeline
         self.nextLow = nextLow
@@ -51,6 +54,7 @@ package struct Reading: Sendable {
         self.horizon = horizon
         self.authority = authority
         self.entries = entries
+        self.stamps = stamps
     }
 }
 

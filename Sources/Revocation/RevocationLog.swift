@@ -122,7 +122,7 @@ package enum RevocationLog {
                clock_timestamp() AS database_time,
                token_horizon_s() AS horizon_s,
                \(AuthorityStore.columns),
-               r.kind, r.subject, r.ver, r.expires_at
+               r.kind, r.subject, r.ver, r.expires_at, r.created_at
         """
 
     /// What came since a cursor.
@@ -154,7 +154,7 @@ package enum RevocationLog {
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
-        [restore.info, readSince.info, readEverything.info]
+        [restore.info, readSince.info, readEverything.info, SamplerStore.audit.info]
     }
 }
 
@@ -165,6 +165,8 @@ package struct ReadingRow: Sendable {
     let databaseTime: Timestamp
     let horizon: Duration
     let entry: RevocationEntry?
+    /// When the entry was made.
+    let stamp: Timestamp?
     /// The row itself, whose authority is the same in all rows and read once.
     private let row: PostgresRow
 
@@ -177,6 +179,7 @@ package struct ReadingRow: Sendable {
         nextLow = UInt64(try row.get(2, as: Int64.self))
         databaseTime = try row.get(3, as: Timestamp.self)
         horizon = .seconds(Int64(try row.get(4, as: Int32.self)))
+        stamp = try row.get(13, as: Timestamp?.self)
         guard let raw = try row.get(9, as: Int16?.self) else {
             entry = nil
             return
@@ -198,15 +201,19 @@ package struct ReadingRow: Sendable {
 
     /// The rows of one read as one reading; nil where there is no row, which means that the
     /// authority row is missing.
-    static func reading(of rows: [ReadingRow]) throws -> Reading? {
+    ///
+    /// - Parameter isPart: whether these are what came since the last read.
+    static func reading(of rows: [ReadingRow], isPart: Bool) throws -> Reading? {
         try rows.first.map { head in
-            Reading(
+            let known = rows.filter { $0.entry != nil }
+            return Reading(
                 timeline: head.timeline,
                 nextLow: head.nextLow,
                 databaseTime: head.databaseTime,
                 horizon: head.horizon,
                 authority: try AuthorityStore.authority(head.row, from: 5),
-                entries: rows.compactMap(\.entry)
+                entries: known.compactMap(\.entry),
+                stamps: isPart ? known.compactMap(\.stamp) : []
             )
         }
     }

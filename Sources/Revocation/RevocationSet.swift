@@ -20,12 +20,17 @@ package struct RevocationSet: Sendable {
     package private(set) var count = 0
 
     /// Adds one; of two for a subject the greater version and the later expiry hold.
-    package mutating func insert(_ entry: RevocationEntry) {
+    ///
+    /// - Returns: whether more is revoked than was before.
+    @discardableResult
+    package mutating func insert(_ entry: RevocationEntry) -> Bool {
         let hash = Self.hash(entry.subject)
-        if tables[Self.table(hash)].insert(entry.subject, hash, entry.expiresAt) { count += 1 }
-        guard entry.version != 0 else { return }
-        let known = versions[entry.subject] ?? entry.version
-        versions[entry.subject] = max(known, entry.version)
+        let isNew = tables[Self.table(hash)].insert(entry.subject, hash, entry.expiresAt)
+        if isNew { count += 1 }
+        guard entry.version != 0 else { return isNew }
+        let known = versions[entry.subject]
+        versions[entry.subject] = max(known ?? entry.version, entry.version)
+        return isNew || entry.version > known ?? 0
     }
 
     /// Whether `subject` itself is revoked, whatever the version.

@@ -15,20 +15,25 @@ package final class Revoker: Sendable {
     }
     private let database: any PostgresExecutor
     private let members: AuthorityMembers
+    private let mirror: RevocationMirror?
     private let logger: Logger
     private let state = Mutex(State())
     private let acknowledgeTime: Histogram
     private let closings: Counter
 
     /// A revoker over `database`, which must be the primary.
+    ///
+    /// - Parameter mirror: what is told of each revocation after it is in force.
     package init(
         database: any PostgresExecutor,
         members: AuthorityMembers,
+        mirror: RevocationMirror? = nil,
         logger: Logger,
         metrics: MetricsRegistry
     ) {
         self.database = database
         self.members = members
+        self.mirror = mirror
         self.logger = logger
         acknowledgeTime = metrics.histogram(
             "watchword_revocation_acknowledge_seconds",
@@ -84,6 +89,7 @@ package final class Revoker: Sendable {
         let begun = MonotonicInstant.now
         try await run { .committed($0, entries) }
         acknowledgeTime.record(.now - begun)
+        mirror?.note(entries)
     }
 
     private func step(_ event: RevokerCore.Event) -> [RevokerCore.Effect] {

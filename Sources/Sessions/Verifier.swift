@@ -39,6 +39,7 @@ package struct Verifier: Sendable {
     let keys: KeyKeeper
     let cache: TokenCache
     let readIndex: ReadIndex
+    let sampler: RevocationSampler
     let clock: WallClock
 
     /// A verifier for the tokens that `checker` accepts.
@@ -47,12 +48,14 @@ package struct Verifier: Sendable {
         keys: KeyKeeper,
         cache: TokenCache,
         readIndex: ReadIndex,
+        sampler: RevocationSampler,
         clock: WallClock
     ) {
         self.checker = checker
         self.keys = keys
         self.cache = cache
         self.readIndex = readIndex
+        self.sampler = sampler
         self.clock = clock
     }
 
@@ -81,11 +84,15 @@ package struct Verifier: Sendable {
             return .refused(error.flaw, nil)
         }
         if isOver(claims) { return .refused(.expired, claims) }
+        // Before the confirmation: what was in force by now must be seen by it.
+        let sample = sampler.draw(staleness: staleness)
         if !isFresh(within: staleness) { try await readIndex.confirm() }
         // The wait may have outlived the token, so `flaw` looks at its end again.
         let standing = standing
         let flaw = readIndex.look { self.flaw(claims, standing, $0) }
-        return flaw.map { .refused($0, claims) } ?? .accepted(claims)
+        if let flaw { return .refused(flaw, claims) }
+        if let sample { accepted(sample, claims) }
+        return .accepted(claims)
     }
 
     private func recognise(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {
@@ -204,6 +211,40 @@ extension Verifier {
             claims.expiresAt - Timestamp(seconds: claims.issuedAt.seconds) <= standing.horizon
         else { return .invalid }
         return Self.isRevoked(claims, set) ? .revoked : nil
+    }
+}
+
+// What the sampler is told (revocation.md 7.4).
+extension Verifier {
+    /// A draw for one event loop.
+    package func makeDraw() -> SampleDraw { sampler.makeDraw() }
+
+    /// Begins a sample; before `confirm`.
+    package func beginSample(staleness: Duration?) -> SampleStart {
+        sampler.begin(staleness: staleness)
+    }
+
+    /// The check of a sample was accepted.
+    package func accepted(_ sample: SampleStart, _ claims: AccessClaims) {
+        sampler.accept(sample, coveredBy: claims.coveredBy)
+    }
+}
+
+extension AccessClaims {
+    /// All that revokes a token; written down apart from `isRevoked`, which it is there to check.
+    fileprivate var coveredBy: [CoveredBy] {
+        [
+            CoveredBy(RevocationSubject(.token, tokenID)),
+            CoveredBy(RevocationSubject(.session, sessionID)),
+            CoveredBy(RevocationSubject(.signingKey, keyID)),
+            CoveredBy(RevocationSubject(.signature, accountID), above: signatureGeneration),
+            CoveredBy(RevocationSubject(.accountState, accountID), above: signatureGeneration),
+            CoveredBy(RevocationSubject(.rights, accountID), above: rightsVersion),
+            CoveredBy(
+                RevocationSubject(only: .global),
+                above: issuedAt.microseconds / 1000
+            ),
+        ]
     }
 }
 

@@ -30,6 +30,7 @@ struct Node: Sendable {
     let keys: KeyKeeper
     let roles: RoleKeeper
     let readIndex: ReadIndex
+    let sampler: RevocationSampler
     let members: AuthorityMembers
     let revoker: Revoker
     let keeper: AuthorityKeeper
@@ -74,6 +75,8 @@ struct Node: Sendable {
         let revoker = Revoker(
             database: pool,
             members: members,
+            mirror: settings.revocation.isMirrored
+                ? RevocationMirror(redis: redis, clock: clock, metrics: metrics) : nil,
             logger: log("watchword.authority"),
             metrics: metrics
         )
@@ -101,6 +104,15 @@ struct Node: Sendable {
             logger: log("watchword.revocation"),
             metrics: metrics
         )
+        let sampler = RevocationSampler(
+            share: settings.revocation.samplerShare,
+            database: pool,
+            readIndex: readIndex,
+            authority: settings.authority,
+            entropy: entropy,
+            logger: log("watchword.revocation"),
+            metrics: metrics
+        )
         let hashing = PasswordHashing(
             parameters: settings.hashing.parameters,
             threadCount: settings.hashing.threadCount,
@@ -119,6 +131,7 @@ struct Node: Sendable {
             horizon: horizon,
             roles: roles,
             readIndex: readIndex,
+            sampler: sampler,
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
             verifyCounters: VerifyCounters(metrics)
@@ -141,6 +154,7 @@ struct Node: Sendable {
             keys: keys,
             roles: roles,
             readIndex: readIndex,
+            sampler: sampler,
             members: members,
             revoker: revoker,
             keeper: AuthorityKeeper(
@@ -171,6 +185,7 @@ struct Node: Sendable {
         horizon: TokenHorizon,
         roles: RoleKeeper,
         readIndex: ReadIndex,
+        sampler: RevocationSampler,
         hashing: PasswordHashing,
         cache: TokenCache,
         verifyCounters: VerifyCounters
@@ -226,6 +241,7 @@ struct Node: Sendable {
                 keys: keys,
                 cache: cache,
                 readIndex: readIndex,
+                sampler: sampler,
                 clock: clock
             ),
             keys: keys,

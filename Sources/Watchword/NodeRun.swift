@@ -71,7 +71,7 @@ extension Node {
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, horizon, keys, roles, keeper, desks,
+            pool, redis, partitions, horizon, keys, roles, keeper, sampler, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(

@@ -44,6 +44,8 @@ package struct TestNode: Sendable {
     package var pool: PostgresPool { node.pool }
     /// Its read-index.
     package var readIndex: ReadIndex { node.readIndex }
+    /// What looks at its answers again; it does not run unless a test runs it.
+    package var sampler: RevocationSampler { node.sampler }
     /// The door of its revocations.
     package var revoker: Revoker { node.revoker }
     /// Its ways to the members of the authority.

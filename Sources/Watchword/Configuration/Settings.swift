@@ -25,6 +25,8 @@ struct Settings: Sendable {
     let keys: KeySettings
     /// Who holds the head of the revocation log.
     let authority: AuthoritySettings
+    /// What stands beside the revocation protocol.
+    let revocation: RevocationSettings
     /// How long journals are kept.
     let retention: RetentionSettings
     /// Logging.
@@ -40,6 +42,7 @@ struct Settings: Sendable {
         signIn = SignInRules(from: source)
         keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
         authority = AuthoritySettings(from: source)
+        revocation = RevocationSettings(from: source)
         retention = RetentionSettings(from: source)
         log = LogSettings(from: source)
     }

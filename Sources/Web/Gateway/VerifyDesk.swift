@@ -33,11 +33,13 @@ final class VerifyDesk: @unchecked Sendable {
     private let readsRequirements: Bool
     private let mode: VerifyMode
     private let counter: Counter
+    private let batches: Histogram
     private let entropy: Entropy
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
     private var waiting: [VerifyFront] = []
     private var sleepers: [CheckedContinuation<Void, Never>] = []
+    private var draw: SampleDraw
     private var isEnding = false
     private var isRunning = false
     private var scratch = ByteBuffer()
@@ -59,6 +61,8 @@ final class VerifyDesk: @unchecked Sendable {
         readsRequirements = services.verify.readsRequirements
         mode = services.verify.mode
         counter = services.verifyCounters.fast
+        batches = services.verifyCounters.batches
+        draw = services.verifier.makeDraw()
         self.loop = loop
         self.entropy = entropy
         // The signature: 64 bytes are 86 characters. Two tokens that differ elsewhere are told
@@ -93,6 +97,7 @@ final class VerifyDesk: @unchecked Sendable {
             let batch = waiting
             waiting = []
             guard !batch.isEmpty else { continue }
+            batches.record(size: batch.count)
             do {
                 try await verifier.confirm()
                 loop.preconditionInEventLoop()
@@ -150,8 +155,12 @@ final class VerifyDesk: @unchecked Sendable {
         case .failure(.unknown): return .general
         }
         if verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
-        front.question = (token, requirements)
         let staleness = mode.staleness(requirements?.maximumAge)
+        front.question = VerifyFront.Question(
+            token: token,
+            requirements: requirements,
+            sample: draw.next() ? verifier.beginSample(staleness: staleness) : nil
+        )
         if verifier.isFresh(within: staleness) { return .ready }
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         waiting.append(front)
@@ -240,16 +249,18 @@ final class VerifyDesk: @unchecked Sendable {
         let time = makeTime(standing.wallTime)
         for (front, flaw) in zip(batch, flaws) {
             // Whoever went away meanwhile has no question any more.
-            guard let (token, requirements) = front.question else { continue }
+            guard let question = front.question else { continue }
             if let flaw {
                 front.refuse(flaw)
                 continue
             }
+            let token = question.token
+            if let sample = question.sample { verifier.accepted(sample, token.claims) }
             if token.rolesGeneration != generation {
                 render(token, roles, generation, front.dispatcher)
             }
             let held = token.claims.roles ?? []
-            if let requirements,
+            if let requirements = question.requirements,
                 !requirements.hold(for: token.claims, held, named: token.roleNames, roles)
             {
                 front.refuse(GateRefusal.permissionDenied)

@@ -11,6 +11,8 @@ package struct VerifyCounters: Sendable {
     package let fast: Counter
     /// By the general stack.
     package let general: Counter
+    /// How many requests a desk brought at once.
+    package let batches: Histogram
 
     /// Counters in `metrics`.
     package init(_ metrics: MetricsRegistry) {
@@ -21,6 +23,10 @@ package struct VerifyCounters: Sendable {
         general = metrics.counter(
             "watchword_verify_general_total",
             help: "Requests to /verify answered by the general HTTP stack."
+        )
+        batches = metrics.sizes(
+            "watchword_verify_batch_requests",
+            help: "Requests to /verify that one event loop had confirmed at once."
         )
     }
 }

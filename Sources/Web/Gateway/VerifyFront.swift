@@ -6,6 +6,7 @@
 internal import HTTPTypes
 internal import NIOCore
 internal import Primitives
+internal import Revocation
 
 /// The fast path on one connection.
 final class VerifyFront: ChannelDuplexHandler {
@@ -47,7 +48,15 @@ final class VerifyFront: ChannelDuplexHandler {
     private var isCompleteDue = false
 
     /// What waits at the desk, while it does.
-    var question: (token: CheckedToken, requirements: Requirements?)?
+    var question: Question?
+
+    /// A request that waits.
+    struct Question {
+        let token: CheckedToken
+        let requirements: Requirements?
+        /// There where the sampler will look at the answer again.
+        let sample: SampleStart?
+    }
 
     init(
         _ desk: VerifyDesk,

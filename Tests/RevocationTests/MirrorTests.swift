@@ -1,0 +1,84 @@
+// The copies of revocations for readers outside: there where they are wanted, with an end, and
+// never in anybody's way. And the numbers that tell how revocations travel.
+import ClusterKit
+import Primitives
+import Revocation
+import Sessions
+import TestKit
+import Testing
+
+@Suite(.serialized) struct MirrorTests {
+    /// What a Redis answers.
+    private func ask(_ server: RedisServer, _ words: String...) async throws -> String {
+        let log = "\(server.folder)/cli-\(Hex.encode(Entropy.system.bytes(4))).log"
+        return try await Blocking.run {
+            let child = try ChildProcess.launch(
+                ["redis-cli", "-s", server.socket] + words,
+                log: log
+            )
+            let status = child.wait()
+            let text = PrivateFolder.read(log)
+            guard status == 0 else { throw Unexpected(text) }
+            return text.split(separator: "\n").joined(separator: "\n")
+        }
+    }
+
+    @Test func `Revocations become keys with an end on the node that is told so, and on no other`()
+        async throws
+    {
+        try await Cluster.run(2, only: [1: ["revocation.mirror": "true"]]) { cluster in
+            let account = try await cluster.signUp()
+            let silent = try await cluster.signIn()
+            let told = try await cluster.signIn()
+            let last = try await cluster.signIn()
+            try await cluster.logOut(silent, on: 0)
+            try await cluster.logOut(told, on: 1)
+            let key = "revoked:session:\(told.sessionID)"
+            try await until("the key is there") {
+                try await ask(cluster.redis, "EXISTS", key) == "1"
+            }
+            #expect(try await ask(cluster.redis, "GET", key) == "0")
+            let left = Int(try await ask(cluster.redis, "TTL", key)) ?? -1
+            #expect((1...90_000).contains(left), "\(left)")
+            #expect(try await ask(cluster.redis, "KEYS", "revoked:*") == key)
+            try await cluster.logOutEverywhere(last, on: 1)
+            let whole = "revoked:signature:\(account)"
+            try await until("the account's key is there") {
+                try await ask(cluster.redis, "EXISTS", whole) == "1"
+            }
+            let generation = try await cluster.number("SELECT generation FROM account_signatures")
+            #expect(try await ask(cluster.redis, "GET", whole) == "\(generation)")
+            #expect(cluster.nodes[1].value("watchword_revocation_mirrored_total") == 2)
+        }
+    }
+
+    @Test func `A Redis that is away holds up no revocation (W1)`() async throws {
+        try await Cluster.run(2, set: ["revocation.mirror": "true"]) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            try await cluster.redis.kill()
+            try await cluster.logOut(pair)
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            try await until("the failure is counted") {
+                cluster.nodes[0].value("watchword_revocation_mirror_failures_total") == 1
+            }
+        }
+    }
+
+    @Test func `Batches and the age of what is learned are measured`() async throws {
+        try await Cluster.run(2) { cluster in
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            let node = cluster.nodes[1]
+            let before = node.histogramCount("watchword_revocation_lag_seconds")
+            let batches = node.histogramCount("watchword_revocation_batch_checks")
+            try await cluster.logOut(pair, on: 0)
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            #expect(node.histogramCount("watchword_revocation_lag_seconds") == before + 1)
+            // Held already: no second time, though the row may be read again.
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            #expect(node.histogramCount("watchword_revocation_lag_seconds") == before + 1)
+            #expect(node.histogramCount("watchword_revocation_batch_checks") == batches + 2)
+        }
+    }
+}
