@@ -1,0 +1,385 @@
+// How the messages of the simulated cluster travel: each is sent, then done at its target, then
+// answered, in steps that the dice choose. One that is lost is reported as such to its sender, and
+// where it can, happens all the same, at once or later.
+import Primitives
+import Revocation
+
+extension AuthoritySimulation {
+    /// Moves one message on.
+    mutating func advance() {
+        let index = dice.below(jobs.count)
+        let (node, job) = jobs[index]
+        jobs.swapAt(index, jobs.count - 1)
+        jobs.removeLast()
+        switch job {
+        case .lead(let batch): lead(node, batch)
+        case .read(let batch, let scope, let begun, let reading):
+            read(node, batch, scope, begun, reading)
+        case .restore(let batch): perform(node, nodes[node].index.step(.restored(batch)))
+        case .poll(let batch, let order, let reply, let isWhole):
+            poll(node, batch, order, reply, isWhole)
+        case .commit(let ticket, let bit, let isDone): commit(node, ticket, bit, isDone)
+        case .observe(let ticket, let authority, let history):
+            observe(node, ticket, authority, history)
+        case .publish(let ticket, let member, let bits, let isTaken):
+            publish(node, ticket, member, bits, isTaken)
+        case .fence(let ticket, let member, let isFenced): fence(node, ticket, member, isFenced)
+        case .close(let ticket, let epoch, let isDone): close(node, ticket, epoch, isDone)
+        case .drained(let epoch): markDrained(epoch)
+        case .wake(let ticket, let instant): wake(node, ticket, instant)
+        case .inspect(let member, let begun, let finding, let head):
+            inspect(node, member, begun, finding, head)
+        case .adopt(let epoch, let first, let adopted): adopt(node, epoch, first, adopted)
+        }
+    }
+
+    private var isLost: Bool { mutating get { dice.below(rarity) == 0 } }
+
+    // MARK: The read-index
+
+    private mutating func lead(_ node: Int, _ batch: ReadIndexCore.Batch) {
+        if dice.below(40) == 0 {
+            if let leader = nodes[node].leaders[batch] { nodes[node].owed[leader] = nil }
+            return perform(node, nodes[node].index.step(.abandoned(batch)))
+        }
+        // Closed first; the lease is tested after that (H17).
+        guard !nodes[node].index.step(.closing(batch)).isEmpty else { return }
+        perform(node, nodes[node].authority.step(.closed(batch, at: clock(node))))
+    }
+
+    private mutating func read(
+        _ node: Int,
+        _ batch: ReadIndexCore.Batch,
+        _ scope: ReadIndexCore.Scope,
+        _ begun: MonotonicInstant,
+        _ reading: Reading?
+    ) {
+        guard !isLost else { return fail(node, batch) }
+        guard let reading else {
+            let server = server(of: node, mayBeStale: true)
+            let read = server.read(scope, skipsXmin: fault == .skipsXmin)
+            jobs.append((node, .read(batch, scope, begun: begun, read)))
+            return
+        }
+        let effects = nodes[node].index.step(.completed(batch, reading))
+        for effect in effects {
+            if case .apply(let reading) = effect, let row = reading.authority {
+                nodes[node].lastSeen = row
+                let seen = asSeen(row)
+                _ = nodes[node].authority.step(
+                    .learned(batch, seen, reading.timeline, begun: begun)
+                )
+            } else if case .read = effect {
+                _ = nodes[node].authority.step(.historyChanged)
+            }
+        }
+        perform(node, effects)
+        if let late = nodes[node].stowaways.removeValue(forKey: batch) { answer(node, late) }
+    }
+
+    private mutating func fail(_ node: Int, _ batch: ReadIndexCore.Batch) {
+        _ = nodes[node].authority.step(.unread(batch))
+        for waiter in nodes[node].stowaways.removeValue(forKey: batch) ?? [] {
+            nodes[node].owed[waiter] = nil
+        }
+        perform(node, nodes[node].index.step(.failed(batch)))
+    }
+
+    /// Which server a node's connection leads to.
+    private func server(of node: Int, mayBeStale: Bool) -> SimulatedPrimary {
+        if fault == .readsStaleReplica, mayBeStale { return standby }
+        return nodes[node].stale ?? primary
+    }
+
+    private func asSeen(_ row: Authority) -> Authority {
+        guard fault == .readQuorumOne, let first = row.members.first(where: { $0.identity != nil })
+        else { return row }
+        return Authority(epoch: row.epoch, state: row.state, members: [first], lease: row.lease)
+    }
+
+    // MARK: The members
+
+    private mutating func poll(
+        _ node: Int,
+        _ batch: ReadIndexCore.Batch,
+        _ order: AuthorityCore.Order,
+        _ reply: AuthorityCore.Reply?,
+        _ isWhole: Bool
+    ) {
+        let token = order.member.token
+        let member = place(of: order.member)
+        let connection = nodes[node].connections[member]
+        guard nodes[node].reaches[member], !isLost,
+            reply.map({ $0.connection == connection }) ?? true
+        else {
+            reconnect(node, member)
+            return perform(node, nodes[node].authority.step(.silent(batch, token)))
+        }
+        guard let reply else {
+            let head = answer(node, batch, order)
+            let isWhole = fault != .splitsThePoll
+            let asked = isWhole ? range(head, order) : head
+            jobs.append((node, .poll(batch, order, asked, isWhole: isWhole)))
+            return
+        }
+        guard isWhole else {
+            jobs.append((node, .poll(batch, order, range(reply, order), isWhole: true)))
+            return
+        }
+        var told = reply
+        if let before = nodes[node].lastReply[member], dice.below(12) == 0 {
+            told = shifted(before, batch, connection)
+        }
+        nodes[node].lastReply[member] = reply
+        perform(node, nodes[node].authority.step(.replied(batch, token, told)))
+    }
+
+    /// What a member says of itself and of its head.
+    private func answer(
+        _ node: Int,
+        _ batch: ReadIndexCore.Batch,
+        _ order: AuthorityCore.Order
+    ) -> AuthorityCore.Reply {
+        let member = members[place(of: order.member)]
+        let connection = nodes[node].connections[place(of: order.member)]
+        let isKnown = order.checked.contains(connection)
+        return AuthorityCore.Reply(
+            connection: connection,
+            echo: batch,
+            finding: isKnown ? nil : .fit(identity(of: member, as: order.member)),
+            token: fault == .checksNoToken ? order.member.token : member.token,
+            position: member.position
+        )
+    }
+
+    /// Where nobody checks the token, nobody checks the process either.
+    private func identity(
+        of member: SimulatedMember,
+        as adopted: AuthorityMember
+    ) -> MemberIdentity {
+        guard fault == .checksNoToken || fault == .tokenIsEpoch else { return member.identity }
+        return adopted.identity ?? member.identity
+    }
+
+    /// Adds what stands in the log behind the position that was asked for.
+    private func range(
+        _ head: AuthorityCore.Reply,
+        _ order: AuthorityCore.Order
+    ) -> AuthorityCore.Reply {
+        guard let after = order.after else { return head }
+        let limit = 3
+        let entries = members[place(of: order.member)].entries(after: after, limit: limit)
+        return AuthorityCore.Reply(
+            connection: head.connection,
+            echo: head.echo,
+            finding: head.finding,
+            token: head.token,
+            position: head.position,
+            entries: entries,
+            isCut: entries.count >= limit
+        )
+    }
+
+    /// An answer of before, on a connection that is out of step (H16).
+    private func shifted(
+        _ before: AuthorityCore.Reply,
+        _ batch: ReadIndexCore.Batch,
+        _ connection: UInt64
+    ) -> AuthorityCore.Reply {
+        AuthorityCore.Reply(
+            connection: connection,
+            echo: fault == .ignoresEcho ? batch : before.echo,
+            token: before.token,
+            position: before.position,
+            entries: before.entries,
+            isCut: before.isCut
+        )
+    }
+
+    private mutating func inspect(
+        _ node: Int,
+        _ member: AuthorityMember,
+        _ begun: MonotonicInstant,
+        _ finding: MemberFinding?,
+        _ head: MemberToken?
+    ) {
+        if let finding {
+            let event = AuthorityCore.Event.inspected(member.token, finding, head: head, at: begun)
+            return perform(node, nodes[node].authority.step(event))
+        }
+        guard nodes[node].reaches[place(of: member)], !isLost else { return }
+        let found = members[place(of: member)]
+        let fit = MemberFinding.fit(identity(of: found, as: member))
+        jobs.append((node, .inspect(member, begun, fit, found.token)))
+    }
+
+    // MARK: Revoking
+
+    private mutating func commit(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ bit: UInt64,
+        _ isDone: Bool
+    ) {
+        let isLost = dice.below(2 * rarity) == 0
+        if isLost { nodes[node].bits[ticket] = nil }
+        guard isDone else {
+            // Without an answer the commit may have happened, and is never acknowledged.
+            let isCommitted =
+                nodes[node].stale?.commit(bit) ?? primary.commit(bit)
+            if isCommitted, !isLost { jobs.append((node, .commit(ticket, bit, isDone: true))) }
+            return
+        }
+        guard !isLost else { return }
+        let entries = [SimulatedEntry.entry(bit)]
+        perform(node, nodes[node].revoker.step(.committed(ticket, entries)))
+    }
+
+    private mutating func observe(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ authority: Authority?,
+        _ history: DatabaseTimeline?
+    ) {
+        guard !isLost else {
+            return perform(node, nodes[node].revoker.step(.failed(ticket)))
+        }
+        guard let authority, let history else {
+            let server = server(of: node, mayBeStale: false)
+            let row = nodes[node].early.removeValue(forKey: ticket) ?? server.authority
+            jobs.append((node, .observe(ticket, row, server.timeline)))
+            return
+        }
+        let event = RevokerCore.Event.observed(ticket, authority, history, at: clock(node))
+        perform(node, nodes[node].revoker.step(event))
+    }
+
+    private mutating func publish(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ member: AuthorityMember,
+        _ bits: UInt64,
+        _ isTaken: Bool?
+    ) {
+        if let isTaken {
+            if isTaken, fault == .writeQuorumOne { acknowledge(node, ticket) }
+            let event = RevokerCore.Event.published(ticket, member.token, isTaken)
+            return perform(node, nodes[node].revoker.step(event))
+        }
+        let place = place(of: member)
+        let isLost = isLost || !nodes[node].reaches[place]
+        // Nobody waits for ticket 0, so it is not sent again.
+        if isLost, ticket == 0 { return }
+        if isLost, dice.below(2) == 0 {
+            // Given up, and on its way still.
+            jobs.append((node, .publish(0, member, bits, nil)))
+        } else if !isLost || nodes[node].reaches[place] {
+            let checks = fault != .checksNoToken
+            let isTaken = members[place].publish(member.token, bits, checksToken: checks)
+            if !isLost {
+                jobs.append((node, .publish(ticket, member, bits, isTaken)))
+                return
+            }
+        }
+        jobs.append((node, .publish(ticket, member, bits, false)))
+    }
+
+    private mutating func fence(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ member: AuthorityMember,
+        _ isFenced: Bool?
+    ) {
+        if let isFenced {
+            let event = RevokerCore.Event.fenced(ticket, member.token, isFenced)
+            perform(node, nodes[node].revoker.step(event))
+            if isFenced, fault == .fencesOneOfThree { pretendFenced(node, ticket) }
+            return
+        }
+        let isReached = nodes[node].reaches[place(of: member)]
+        let isLost = isLost
+        if isReached, !isLost || dice.below(2) == 0 {
+            members[place(of: member)].fence(member.token)
+        }
+        jobs.append((node, .fence(ticket, member, isReached && !isLost)))
+    }
+
+    /// Says of all that are not fenced yet that they are.
+    private mutating func pretendFenced(_ node: Int, _ ticket: RevokerCore.Ticket) {
+        for (owner, job) in jobs where owner == node {
+            guard case .fence(ticket, let other, nil) = job else { continue }
+            perform(node, nodes[node].revoker.step(.fenced(ticket, other.token, true)))
+        }
+    }
+
+    // MARK: The row
+
+    private mutating func change(_ state: AuthorityState, _ members: [AuthorityMember] = []) {
+        let row = primary.authority
+        primary.authority = Authority(
+            epoch: state == .pg ? row.epoch : row.epoch + 1,
+            state: state,
+            members: members,
+            lease: row.lease
+        )
+    }
+
+    private mutating func close(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ epoch: Int64,
+        _ isDone: Bool
+    ) {
+        guard !isLost else { return perform(node, nodes[node].revoker.step(.failed(ticket))) }
+        guard !isDone else { return perform(node, nodes[node].revoker.step(.closed(ticket))) }
+        if primary.authority.epoch == epoch, primary.authority.state == .redis { change(.draining) }
+        jobs.append((node, .close(ticket, epoch, isDone: true)))
+    }
+
+    private mutating func markDrained(_ epoch: Int64) {
+        if primary.authority.epoch == epoch, primary.authority.state == .draining { change(.pg) }
+    }
+
+    private mutating func wake(
+        _ node: Int,
+        _ ticket: RevokerCore.Ticket,
+        _ instant: MonotonicInstant
+    ) {
+        guard clock(node) >= instant else {
+            jobs.append((node, .wake(ticket, instant)))
+            return
+        }
+        perform(node, nodes[node].revoker.step(.woken(ticket, at: clock(node))))
+    }
+
+    /// One member after the other gets a token of this attempt; then the row changes, if nobody
+    /// was faster.
+    private mutating func adopt(
+        _ node: Int,
+        _ epoch: Int64,
+        _ first: Int,
+        _ adopted: [AuthorityMember]
+    ) {
+        guard adopted.count == size else {
+            let place = first + adopted.count
+            nextToken += 1
+            let text = fault == .tokenIsEpoch ? "e\(epoch)-\(place)" : "t\(nextToken)"
+            let token = MemberToken(text: text)
+            let isReached = nodes[node].reaches[place] && !isLost
+            if isReached { members[place].adopt(token) }
+            let member = AuthorityMember(
+                endpoint: "\(place)",
+                token: token,
+                identity: isReached ? members[place].identity : nil
+            )
+            jobs.append((node, .adopt(epoch, from: first, adopted + [member])))
+            return
+        }
+        let isReady = adopted.count { $0.identity != nil } > size / 2
+        let state = primary.authority.state
+        let mayBegin = state == .pg || fault == .adoptsWithoutDrain && state == .draining
+        guard isReady, primary.authority.epoch == epoch, mayBegin else { return }
+        adoptions += 1
+        change(.redis, adopted)
+    }
+}
