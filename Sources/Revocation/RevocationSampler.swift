@@ -237,7 +237,7 @@ package final class RevocationSampler: Service {
     }
 
     /// How long after its commit a revocation may stay unseen: not at all where PostgreSQL is
-    /// asked, a lease where members may be, since one that was never acknowledged is not on them (H18).
+    /// asked, a lease where members may be: what was never acknowledged is not on them (H18).
     private var allowance: Duration {
         let authority = readIndex.authority
         if settings.members.isEmpty, authority?.state == .pg { return .zero }
