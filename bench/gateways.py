@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,11 @@ GATEWAYS = {
     "caddy": ("x-forwarded", ["Caddyfile"],
               lambda folder: ["caddy", "run", "--config", f"{folder}/Caddyfile",
                               "--adapter", "caddyfile"]),
+    "traefik": ("x-forwarded", ["traefik.yml", "routes.yml"],
+                lambda folder: ["traefik", f"--configFile={folder}/traefik.yml"]),
+    "envoy": ("request-line", ["envoy.yaml"],
+              lambda folder: ["envoy", "-c", f"{folder}/envoy.yaml", "--concurrency", "1",
+                              "--disable-hot-restart"]),
 }
 
 
@@ -31,7 +37,11 @@ class Application(BaseHTTPRequestHandler):
 
     def answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        text = self.headers.get("X-Auth-User", "").encode()
+        # Every name that CGI would read as X-Auth-User.
+        text = ",".join(
+            value for name, value in self.headers.items()
+            if re.sub("[^a-z0-9]", "-", name.lower()) == "x-auth-user"
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -57,6 +67,9 @@ def start(lab, name, files, command, node, application):
             ("@FOLDER@", folder), ("@NODE@", f"127.0.0.1:{node.port}"),
             ("@APPLICATION@", application), ("http://127.0.0.1:8001", f"http://{application}"),
             ("127.0.0.1:8000", f"127.0.0.1:{port}"), ("127.0.0.1:8001", f"127.0.0.1:{other}"),
+            ("port_value: 8000", f"port_value: {port}"),
+            ("port_value: 8001", f"port_value: {application.split(':')[1]}"),
+            ("port_value: 8080", f"port_value: {node.port}"),
             ("127.0.0.1:8080", f"127.0.0.1:{node.port}"), ("server 127.0.0.1:8081;", ""),
             ("server 127.0.0.1:8082;", ""),
         ):
@@ -86,7 +99,8 @@ def share(node, port, token, account):
     for number in range(REQUESTS):
         method, body = ("POST", b"{}") if number % 2 else ("GET", None)
         connection.request(method, f"/app/{number}?q={number}", body,
-                           {"Authorization": f"Bearer {token}", "X-Auth-User": "forged"})
+                           {"Authorization": f"Bearer {token}", "X-Auth-User": "forged",
+                            "X_Auth_User": "forged"})
         answer = connection.getresponse()
         said = answer.read().decode()
         if answer.status != 200 or said != account:

@@ -31,6 +31,21 @@ import Testing
             + "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: 127.0.0.1:58937\r\n"
             + "X-Forwarded-Method: POST\r\nX-Forwarded-Proto: http\r\n"
             + "X-Forwarded-Uri: /app/x?q=1\r\n\r\n",
+        // Captured from Traefik 3.7, Envoy 1.40 and Caddy 2.11 with the samples in docs/gateways.
+        "GET /verify HTTP/1.1\r\nHost: 127.0.0.1:57941\r\nUser-Agent: curl/7.88.1\r\n"
+            + "Accept-Encoding: identity\r\nAuthorization: Bearer \(token)\r\n"
+            + "X-Auth-User: forged\r\nX-Forwarded-For: 127.0.0.1\r\n"
+            + "X-Forwarded-Host: 127.0.0.1:57767\r\nX-Forwarded-Method: POST\r\n"
+            + "X-Forwarded-Port: 57767\r\nX-Forwarded-Proto: http\r\n"
+            + "X-Forwarded-Uri: /app/x?q=1\r\n\r\n",
+        "POST /verify/app/x?q=1 HTTP/1.1\r\nhost: 127.0.0.1:43559\r\ncontent-length: 0\r\n"
+            + "x-forwarded-for: 192.0.2.2\r\nauthorization: Bearer \(token)\r\n"
+            + "x-envoy-internal: true\r\nx-envoy-expected-rq-timeout-ms: 2000\r\n\r\n",
+        "GET /verify?q=1 HTTP/1.1\r\nHost: 127.0.0.1:57585\r\nUser-Agent: curl/7.88.1\r\n"
+            + "Accept-Encoding: identity\r\nAuthorization: Bearer \(token)\r\n"
+            + "Via: 1.1 Caddy\r\nX-Forwarded-For: 127.0.0.1\r\n"
+            + "X-Forwarded-Host: 127.0.0.1:57585\r\nX-Forwarded-Method: POST\r\n"
+            + "X-Forwarded-Proto: http\r\nX-Forwarded-Uri: /app/x?q=1\r\n\r\n",
         "OPTIONS /verify HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n",
         "PUT /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
     ]
@@ -70,16 +85,16 @@ import Testing
     @Test
     func `token, query, path and end of the connection are found where they are`() throws {
         let parsed = try Self.heads.map(whole)
-        for (head, text) in zip(parsed, Self.heads).prefix(7) {
+        for (head, text) in zip(parsed, Self.heads).prefix(10) {
             let bytes = Array(text.utf8)
             let found = head.token.map { String(decoding: bytes[$0], as: UTF8.self) }
             #expect(found == Self.token, "\(text)")
         }
-        #expect(parsed.map(\.isVerify) == [Bool](repeating: true, count: 8) + [false])
-        #expect(parsed.map(\.isHead) == (0..<9).map { $0 == 3 })
-        #expect(parsed.map(\.closes) == (0..<9).map { $0 == 7 })
-        #expect(parsed.map(\.bodyBytes) == (0..<9).map { $0 == 8 ? 5 : 0 })
-        #expect(parsed.map { $0.query == nil } == (0..<9).map { ![3, 6].contains($0) })
+        #expect(parsed.map(\.isVerify) == [Bool](repeating: true, count: 11) + [false])
+        #expect(parsed.map(\.isHead) == (0..<12).map { $0 == 3 })
+        #expect(parsed.map(\.closes) == (0..<12).map { $0 == 10 })
+        #expect(parsed.map(\.bodyBytes) == (0..<12).map { $0 == 11 ? 5 : 0 })
+        #expect(parsed.map { $0.query == nil } == (0..<12).map { ![3, 6, 9].contains($0) })
         #expect(parsed[1].original.isPlain && !parsed[1].forwarded.isPresent)
         for target in ["/verifyx", "/Verify", "/v1/verify", "/", "/verif"] {
             let head = try whole("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n")
