@@ -12,7 +12,7 @@ CHAOS_FLAGS ?=
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
-	manifests containers models chaos chaos-mutants
+	manifests containers models schedules chaos chaos-mutants
 
 menu:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,13 @@ manifests:
 ## make containers  build the image and run docker-compose.yml once, with podman, offline (root)
 containers:
 	scripts/try-containers
+
+## make schedules   the revocation cores under 100,000 simulated schedules: SCHEDULES=n SEED=s
+SCHEDULES ?= 100000
+schedules: packages
+	swift build --build-tests
+	WATCHWORD_SCHEDULES=$(SCHEDULES) WATCHWORD_SEED=$(SEED) \
+		swift test --skip-build --filter AuthoritySimulationTests
 
 ## make models      check the models of the revocation guarantee, and that each mutant is caught
 models: packages

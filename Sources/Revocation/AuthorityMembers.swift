@@ -118,6 +118,8 @@ package final class AuthorityMembers: Sendable {
                         .number(Self.chunk)
                     )
                 )
+                // The same head behind the log: else what stands between may be another log's.
+                commands.append(RedisCommand("GET", .text(AuthorityScripts.head)))
             }
             return commands
         } completion: { [silences] result in

@@ -20,14 +20,18 @@ enum MemberReply {
             guard case .success(let value) = reply else { return nil }
             values.append(value)
         }
-        guard values.count == (order.after == nil ? 2 : 3), let echo = values[0].text,
+        guard values.count == (order.after == nil ? 2 : 4), let echo = values[0].text,
             echo.hasPrefix("b")
         else { return nil }
         let head = head(values[1])
         if head == nil, values[1] != .null { return nil }
         var entries: [(position: UInt64, entry: RevocationEntry?)] = []
-        if values.count == 3 {
-            guard let items = values[2].array else { return nil }
+        if values.count == 4 {
+            // An adoption between the head and the log would show the old token and a new log. A
+            // token that is gone never comes back, so one that is still there was there all along.
+            guard let items = values[2].array, Self.head(values[3])?.token == head?.token else {
+                return nil
+            }
             for item in items {
                 guard let entry = Self.entry(item) else { return nil }
                 entries.append(entry)

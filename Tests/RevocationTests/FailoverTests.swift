@@ -84,7 +84,16 @@ import Testing
             let born = "SELECT pg_postmaster_start_time()::text"
             let before = try await cluster.text(born)
             let victim = Int32(try await cluster.number("SELECT pg_backend_pid()"))
+            let statistics = "SELECT pg_stat_get_bgwriter_stat_reset_time()::text"
+            let counted = try await cluster.text(statistics)
             #expect(kill(victim, SIGKILL) == 0)
+            try await until("the server has recovered") {
+                do {
+                    return try await cluster.text(statistics) != counted
+                } catch let error as PostgresError where error.isTransient {
+                    return false
+                }
+            }
             try await Self.untilAnswered(cluster)
             #expect(try await cluster.text(born) == before)
             #expect(try await Self.timeline(cluster) == "00000001")
