@@ -1,7 +1,7 @@
 // S1 over many random schedules of the real cores, and the proof that the monitor would have
 // noticed what must not happen: each rule broken, and each assumption A1 to A4 (revocation.md 4).
-// `WATCHWORD_SCHEDULES` sets how many schedules are run (`make schedules`: 100,000), `WATCHWORD_SEED`
-// the first of them; the seed of a failure is its schedule.
+// `WATCHWORD_SCHEDULES` sets how many schedules are run (`make schedules`: 100,000) and
+// `WATCHWORD_SEED` the first of them; the seed of a failure is its schedule.
 import Glibc
 import Revocation
 import Testing
