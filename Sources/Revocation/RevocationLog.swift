@@ -108,15 +108,20 @@ package enum RevocationLog {
         return "r.xid >= $1::text::xid8"
     }()
 
-    /// What every row of a read begins with.
+    /// Which history of the database a statement reads, besides the start of the server.
     ///
     /// The timeline has the time at which the server's statistics began: when one backend dies, the
     /// postmaster recovers from the log without being started anew, so timeline and start stay the
     /// same while transaction numbers that were rolled back unflushed are given out again (F4). The
     /// statistics do not survive that. Whoever resets them by hand causes one full read.
-    private static let columns = """
+    static let timeline = """
         substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-                   || '/' || COALESCE(pg_stat_get_bgwriter_stat_reset_time()::text, '') AS timeline,
+                   || '/' || COALESCE(pg_stat_get_bgwriter_stat_reset_time()::text, '') AS timeline
+        """
+
+    /// What every row of a read begins with.
+    private static let columns = """
+        \(timeline),
                pg_postmaster_start_time() AS born,
                \(nextLow) AS next_low,
                clock_timestamp() AS database_time,

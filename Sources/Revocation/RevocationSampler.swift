@@ -75,6 +75,8 @@ package final class RevocationSampler: Service {
     private struct State {
         var draw: SampleDraw
         var queue: [Sample] = []
+        /// Taken from the queue and not yet judged.
+        var asked = 0
     }
 
     private let share: Double
@@ -158,21 +160,26 @@ package final class RevocationSampler: Service {
         if !isTaken { dropped.increment() }
     }
 
-    /// How many wait to be looked at.
-    package var waiting: Int { state.withLock { $0.queue.count } }
+    /// How many have not been looked at yet.
+    package var waiting: Int { state.withLock { $0.queue.count + $0.asked } }
 
     // MARK: The task
 
     /// Looks at what was accepted until shutdown.
     package func run() async throws {
         var marks: [RevocationMark] = []
+        var lastReadAt: MonotonicInstant?
         while !Task.isShuttingDownGracefully {
             do {
                 try await cancelWhenGracefulShutdown {
                     // Without a share there is nothing to do but to wait for the end.
                     try await Task.sleep(for: self.share > 0 ? Self.pause : .days(1))
                 }
-                if share > 0 { try await round(&marks) }
+                // Where nothing is checked nothing is asked: an idle node is silent.
+                let readAt = readIndex.known.readAt
+                guard share > 0, readAt != lastReadAt || waiting > 0 else { continue }
+                lastReadAt = readAt
+                try await round(&marks)
             } catch is CancellationError {
                 return
             } catch {
@@ -184,6 +191,7 @@ package final class RevocationSampler: Service {
     /// Asks about all that are due, and takes a mark with the same statement.
     private func round(_ marks: inout [RevocationMark]) async throws {
         let due = takeDue(before: .now)
+        defer { state.withLock { $0.asked = 0 } }
         var lows: [UInt64?] = []
         let newest = marks.last?.timeline
         for sample in due { lows.append(low(for: sample.start, marks, on: newest)) }
@@ -217,6 +225,7 @@ package final class RevocationSampler: Service {
         state.withLock { state in
             let due = state.queue.filter { now - $0.acceptedAt >= Self.pause }
             state.queue.removeAll { now - $0.acceptedAt >= Self.pause }
+            state.asked = due.count
             return due
         }
     }

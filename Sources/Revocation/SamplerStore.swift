@@ -44,7 +44,7 @@ enum SamplerStore {
                AND r.xid < s.low::text::xid8
              GROUP BY s.sample
         )
-        SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline,
+        SELECT \(RevocationLog.timeline),
                pg_postmaster_start_time() AS born,
                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS low,
                COALESCE((SELECT array_agg(f.sample ORDER BY f.sample) FROM found f), '{}'),
