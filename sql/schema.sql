@@ -4,15 +4,13 @@
 CREATE FUNCTION public.revocation_expiry() RETURNS timestamp with time zone
     LANGUAGE sql
     AS $$
-    SELECT clock_timestamp() + make_interval(secs => token_horizon_s() + 120)
+    SELECT clock_timestamp() + make_interval(secs => (SELECT seconds FROM token_horizon) + 120)
 $$;
 
 CREATE FUNCTION public.token_horizon_s() RETURNS integer
     LANGUAGE sql
     AS $$
-    SELECT COALESCE(max(lifetime_s), 86400)
-      FROM token_lifetimes
-     WHERE asserted_at + make_interval(secs => lifetime_s + 600) > clock_timestamp()
+    SELECT seconds FROM token_horizon
 $$;
 
 CREATE TABLE public.account_passwords (
@@ -189,6 +187,11 @@ CREATE TABLE public.token_lifetimes (
     asserted_at timestamp with time zone NOT NULL,
     CONSTRAINT token_lifetimes_range CHECK (((lifetime_s >= 1) AND (lifetime_s <= 86400)))
 );
+
+CREATE VIEW public.token_horizon AS
+ SELECT COALESCE(max(token_lifetimes.lifetime_s), 86400) AS seconds
+   FROM public.token_lifetimes
+  WHERE ((token_lifetimes.asserted_at + make_interval(secs => ((token_lifetimes.lifetime_s + 600))::double precision)) > clock_timestamp());
 
 ALTER TABLE ONLY public.account_passwords
     ADD CONSTRAINT account_passwords_pkey PRIMARY KEY (account_id);

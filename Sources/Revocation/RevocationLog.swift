@@ -125,7 +125,7 @@ package enum RevocationLog {
                pg_postmaster_start_time() AS born,
                \(nextLow) AS next_low,
                clock_timestamp() AS database_time,
-               (SELECT token_horizon_s()) AS horizon_s,
+               (SELECT seconds FROM token_horizon) AS horizon_s,
                \(AuthorityStore.columns),
                r.kind, r.subject, r.ver, r.expires_at, r.created_at
         """
