@@ -143,6 +143,12 @@ package final class ReadIndex: Sendable {
     /// What is known of the database.
     package var known: ReadIndexState { state.withLock { $0.known } }
 
+    /// The database's clock at the last read.
+    package var databaseTime: Timestamp { state.withLock { $0.known.databaseTime } }
+
+    /// When the last successful read was begun; nil before the first.
+    package var readAt: MonotonicInstant? { state.withLock { $0.known.readAt } }
+
     /// Looks into the set.
     ///
     /// Call `confirm` first, or the answer may be older than the question.

@@ -176,7 +176,7 @@ package final class RevocationSampler: Service {
                     try await Task.sleep(for: self.share > 0 ? Self.pause : .days(1))
                 }
                 // Where nothing is checked nothing is asked: an idle node is silent.
-                let readAt = readIndex.known.readAt
+                let readAt = readIndex.readAt
                 guard share > 0, readAt != lastReadAt || waiting > 0 else { continue }
                 lastReadAt = readAt
                 try await round(&marks)

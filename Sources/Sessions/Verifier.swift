@@ -108,7 +108,7 @@ package struct Verifier: Sendable {
     /// Expiry is judged by the later of the node's clock and the database's, which is the one that
     /// revocations are pruned by (revocation.md H13).
     package func isOver(_ claims: AccessClaims) -> Bool {
-        max(clock.now(), readIndex.known.databaseTime) >= claims.expiresAt
+        max(clock.now(), readIndex.databaseTime) >= claims.expiresAt
     }
 
     /// Whether any of the revocations that can cover a token does; the scopes are combined by
@@ -168,7 +168,7 @@ extension Verifier {
     /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
     /// (revocation.md 1.7, bounded mode).
     package func isFresh(within limit: Duration?) -> Bool {
-        guard let limit, let readAt = readIndex.known.readAt else { return false }
+        guard let limit, let readAt = readIndex.readAt else { return false }
         return MonotonicInstant.now - readAt < limit
     }
 
@@ -261,7 +261,7 @@ extension AccessTokenFlaw {
 extension Verifier {
     /// How long ago the latest read of the revocation log was begun, for `Watchword-Age`.
     package var ageInMilliseconds: Int64 {
-        guard let readAt = readIndex.known.readAt else { return 0 }
+        guard let readAt = readIndex.readAt else { return 0 }
         return max(0, (MonotonicInstant.now - readAt).wholeMicroseconds / 1000)
     }
 }

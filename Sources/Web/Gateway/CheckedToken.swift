@@ -80,15 +80,12 @@ struct PassTemplate {
     private static func set(_ id: RequestID, at place: Int, in out: inout ByteBuffer) {
         withUnsafeTemporaryAllocation(byteCount: idBytes, alignment: 1) { text in
             var at = 0
-            for word in [id.high, id.low] {
-                var shift: UInt64 = 64
-                while shift > 0 {
-                    if at == 8 || at == 13 || at == 18 || at == 23 {
-                        text[at] = UInt8(ascii: "-")
-                        at += 1
-                    }
-                    shift -= 4
-                    text[at] = Hex.digit(UInt8(truncatingIfNeeded: word >> shift & 15))
+            for digit in 0..<32 {
+                let word = digit < 16 ? id.high : id.low
+                text[at] = Hex.digit(UInt8(truncatingIfNeeded: word >> (60 - digit % 16 * 4) & 15))
+                at += 1
+                if digit == 7 || digit == 11 || digit == 15 || digit == 19 {
+                    text[at] = UInt8(ascii: "-")
                     at += 1
                 }
             }

@@ -42,6 +42,11 @@ final class VerifyDesk: @unchecked Sendable {
     private var draw: SampleDraw
     private var isEnding = false
     private var isRunning = false
+    /// One has been woken and has not looked yet.
+    private var isWaking = false
+    /// How many requests wait for a reading that has been begun, and when the last was begun.
+    private var flying = 0
+    private var flownAt = MonotonicInstant.now
     private var scratch = ByteBuffer()
     private var second: Int64 = .min
     private var date: [UInt8] = []
@@ -52,6 +57,8 @@ final class VerifyDesk: @unchecked Sendable {
     private static let waitingLimit = 10_000
     /// As many as the read-index has on the wire.
     private static let batchLimit = 2
+    /// How long a second batch that is smaller than the first waits for more.
+    private static let patience: Duration = .milliseconds(1)
 
     init(_ services: WebServices, loop: any EventLoop, cacheLimit: Int, entropy: Entropy) {
         self.services = services
@@ -98,23 +105,36 @@ final class VerifyDesk: @unchecked Sendable {
             waiting = []
             guard !batch.isEmpty else { continue }
             batches.record(size: batch.count)
+            flying += batch.count
+            flownAt = .now
             do {
                 try await verifier.confirm()
                 loop.preconditionInEventLoop()
+                flying -= batch.count
                 answer(batch)
             } catch {
                 loop.preconditionInEventLoop()
+                flying -= batch.count
                 for front in batch where front.question != nil { front.refuse(error) }
                 counter.increment(by: batch.count)
             }
         }
     }
 
-    /// Waits until somebody waits; false at the end.
+    /// Whether a batch is to begin.
+    ///
+    /// The second on the wire must be worth its reading: under load two that are equal cost half of
+    /// what many small ones do, and where little is to do one is as good as two.
+    private var isDue: Bool {
+        guard !waiting.isEmpty else { return false }
+        return waiting.count >= flying || flownAt + Self.patience <= .now
+    }
+
+    /// Waits until a batch is due; false at the end.
     private func isWanted() async -> Bool {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                if isEnding || !waiting.isEmpty {
+                if isEnding || isDue {
                     continuation.resume()
                 } else {
                     sleepers.append(continuation)
@@ -127,6 +147,7 @@ final class VerifyDesk: @unchecked Sendable {
                 self.sleepers = []
             }
         }
+        isWaking = false
         return !isEnding
     }
 
@@ -165,7 +186,10 @@ final class VerifyDesk: @unchecked Sendable {
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         waiting.append(front)
         // One is woken for all that come before it runs.
-        if waiting.count == 1 { sleepers.popLast()?.resume() }
+        if !isWaking, isDue, let sleeper = sleepers.popLast() {
+            isWaking = true
+            sleeper.resume()
+        }
         return .waiting
     }
 

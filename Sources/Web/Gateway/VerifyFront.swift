@@ -45,6 +45,7 @@ final class VerifyFront: ChannelDuplexHandler {
     private var isReadDue = false
     private var isReading = false
     private var isProceeding = false
+    private var isWritable = true
     private var isCompleteDue = false
 
     /// What waits at the desk, while it does.
@@ -135,6 +136,7 @@ final class VerifyFront: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isWritable = context.channel.isWritable
         context.fireChannelWritabilityChanged()
         proceed(context)
     }
@@ -164,7 +166,7 @@ final class VerifyFront: ChannelDuplexHandler {
     /// Tells the general path that nothing more will come, once that is so.
     private func passOnEnd(_ context: ChannelHandlerContext) {
         guard isInputClosed else { return }
-        if state == .idle, context.channel.isWritable || held.readableBytes == 0 {
+        if state == .idle, isWritable || held.readableBytes == 0 {
             handOver(context)
         }
         guard state == .handedOver || state == .ended else { return }
@@ -179,7 +181,7 @@ final class VerifyFront: ChannelDuplexHandler {
         guard !isProceeding else { return }
         isProceeding = true
         defer { isProceeding = false }
-        while state == .idle, held.readableBytes > 0, context.channel.isWritable {
+        while state == .idle, held.readableBytes > 0, isWritable {
             let start = held.withUnsafeReadableBytes { bytes -> VerifyDesk.Start? in
                 switch reader.read(bytes) {
                 case .incomplete: return nil
