@@ -37,6 +37,16 @@ extension PostgresExecutor {
         return rows
     }
 
+    /// Runs a query and gives its answer as it is, for a caller that reads it in pieces.
+    ///
+    /// - Throws: `PostgresError`; `CancellationError` when the task was cancelled first.
+    package func answer<Row>(
+        _ query: Query<Row>,
+        deadline: Deadline? = nil
+    ) async throws -> PostgresResult {
+        try await result(of: query.info, parameters: query.parameters, deadline: deadline)
+    }
+
     /// Runs a query and reads its first row, if there is one; more rows are not an error.
     package func first<Row>(_ query: Query<Row>, deadline: Deadline? = nil) async throws -> Row? {
         let result = try await result(

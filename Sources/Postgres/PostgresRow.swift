@@ -59,6 +59,24 @@ import CPostgres
     }
 }
 
+extension PostgresResult {
+    /// Lends the bytes of one value to `body`, which must not keep them; false where it is NULL.
+    ///
+    /// For large values that are read in pieces, without a copy.
+    @discardableResult
+    package func withBytes(row: Int, column: Int, _ body: (RawSpan) -> Void) -> Bool {
+        precondition(row >= 0 && row < count && column >= 0 && column < columns)
+        let (row, column) = (Int32(row), Int32(column))
+        guard unsafe PQgetisnull(handle, row, column) == 0 else { return false }
+        let bytes = unsafe UnsafeRawBufferPointer(
+            start: PQgetvalue(handle, row, column),
+            count: Int(PQgetlength(handle, row, column))
+        )
+        unsafe body(bytes.bytes)
+        return true
+    }
+}
+
 /// One row of an answer.
 package struct PostgresRow: Sendable {
     let result: PostgresResult

@@ -58,34 +58,35 @@ package final class ReadIndex: Sendable {
         var closing: (Authority, Distrust)?
         /// The authority of the last read.
         var lastSeen: Authority?
+        /// How many reads in a row were late: each is given twice the time of the one before, for
+        /// what is too much for one read would be so for ever.
+        var lateReads = 0
     }
     struct Polling {
         let leader: CheckedContinuation<Bool, Never>
         let begun: MonotonicInstant
     }
 
+    private static let lateReadLimit = 4
     /// How long one read may take before the checks it covers are answered 503.
-    private let readLimit: Duration
-    /// The least that the reading of the whole log is given, after a failover say: it may be long,
-    /// and while it fails no check is answered.
-    private static let wholeLimit: Duration = .seconds(5)
-    private let database: any PostgresExecutor
+    let readLimit: Duration
+    let database: PostgresPool
     let members: AuthorityMembers
-    private let revoker: Revoker
-    private let clock: WallClock
-    private let logger: Logger
+    let revoker: Revoker
+    let clock: WallClock
+    let logger: Logger
     let state: Mutex<State>
-    private let reads: Counter
+    let reads: Counter
     private let covered: Counter
-    private let restored: Counter
-    private let readTime: Histogram
+    let restored: Counter
+    let readTime: Histogram
     private let batches: Histogram
-    private let lag: Histogram
+    let lag: Histogram
     let instruments: AuthorityMetrics
 
     /// A read-index over `database`, which must be the primary.
     package init(
-        database: any PostgresExecutor,
+        database: PostgresPool,
         members: AuthorityMembers,
         revoker: Revoker,
         readLimit: Duration,
@@ -250,72 +251,42 @@ package final class ReadIndex: Sendable {
     ) async throws {
         var scope = first
         while let wanted = scope {
-            let effects = try await read(wanted, for: batch, limit)
+            let (effects, present) = try await read(wanted, for: batch, limit)
             scope = perform(effects)
             for case .restore(_, let reading) in effects {
-                try await restore(reading)
+                try await restore(reading, whatIsNotIn: present)
                 perform(step(.restored(batch)))
             }
         }
     }
 
-    /// One statement, and what it means.
+    /// Reads, and what that means.
     private func read(
         _ scope: ReadIndexCore.Scope,
         for batch: ReadIndexCore.Batch,
         _ limit: Duration?
-    ) async throws -> [ReadIndexCore.Effect] {
+    ) async throws -> (effects: [ReadIndexCore.Effect], present: RevocationSet?) {
         state.withLock { _ = $0.authority.step(.asking(batch)) }
         let begun = MonotonicInstant.now
         do {
-            let reading = try await read(scope, begun: begun, limit)
-            return state.withLock { complete(batch, reading, begun: begun, &$0) }
+            let (reading, present) = try await read(scope, begun: begun, limit)
+            // Only now, with all that it brought in the set, may anybody rest on it (S1).
+            return (state.withLock { complete(batch, reading, begun: begun, &$0) }, present)
         } catch {
-            state.withLock { _ = $0.authority.step(.unread(batch)) }
+            let isLate = (error as? PostgresError)?.kind == .deadline
+            state.withLock {
+                _ = $0.authority.step(.unread(batch))
+                if isLate { $0.lateReads = min($0.lateReads + 1, Self.lateReadLimit) }
+            }
             throw error
         }
-    }
-
-    private func read(
-        _ scope: ReadIndexCore.Scope,
-        begun: MonotonicInstant,
-        _ limit: Duration?
-    ) async throws -> Reading {
-        let usual = scope == .everything ? max(readLimit, Self.wholeLimit) : readLimit
-        let deadline = Deadline(begun + (limit ?? usual))
-        reads.increment()
-        let rows =
-            switch scope {
-            case .everything:
-                try await database.rows(RevocationLog.readEverything(), deadline: deadline)
-            case .since(let low, _):
-                try await database.rows(RevocationLog.readSince(String(low)), deadline: deadline)
-            }
-        guard let reading = try ReadingRow.reading(of: rows, isPart: scope != .everything)
-        else {
-            throw ReadIndexFault.unconfirmed
-        }
-        let wall = clock.now()
-        state.withLock {
-            $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
-            $0.known.horizon = reading.horizon
-            $0.known.mark = RevocationMark(
-                timeline: reading.timeline,
-                low: reading.nextLow,
-                heldAt: .now
-            )
-            let ahead = wall - reading.databaseTime
-            $0.known.skew = ahead < .zero ? .zero - ahead : ahead
-        }
-        readTime.record(.now - begun)
-        return reading
     }
 
     func step(_ event: ReadIndexCore.Event) -> [ReadIndexCore.Effect] {
         state.withLock { $0.core.step(event) }
     }
 
-    /// Takes the step of a read and, within the same critical section, applies what it brought.
+    /// Takes the step of a read whose entries are in the set.
     private func complete(
         _ batch: ReadIndexCore.Batch,
         _ reading: Reading,
@@ -325,8 +296,7 @@ package final class ReadIndex: Sendable {
         let effects = state.core.step(.completed(batch, reading))
         for effect in effects {
             switch effect {
-            case .apply(let reading):
-                insert(reading, &state.set)
+            case .note(let reading):
                 // Not before: whoever sees how fresh the set is must find it so (S3).
                 state.known.readAt = max(state.known.readAt ?? begun, begun)
                 state.set.pruneStep(before: reading.databaseTime - .seconds(60))
@@ -340,16 +310,6 @@ package final class ReadIndex: Sendable {
             }
         }
         return effects
-    }
-
-    /// Puts the entries into the set, and notes how old the newest of those is that are news here.
-    private func insert(_ reading: Reading, _ set: inout RevocationSet) {
-        var newest: Timestamp?
-        for (number, entry) in reading.entries.enumerated() {
-            guard set.insert(entry), number < reading.stamps.count else { continue }
-            newest = max(newest ?? reading.stamps[number], reading.stamps[number])
-        }
-        if let newest { lag.record(max(.zero, reading.databaseTime - newest)) }
     }
 
     /// Wakes whom the effects name; returns what is to be read next, if anything is.
@@ -366,7 +326,7 @@ package final class ReadIndex: Sendable {
                 resume(waiters, .answered)
             case .refuse(let waiters): resume(waiters, .refused)
             case .overloaded(let waiter): resume([waiter], .overloaded)
-            case .apply, .restore: break
+            case .note, .restore: break
             }
         }
         return scope
@@ -378,33 +338,5 @@ package final class ReadIndex: Sendable {
             waiters.compactMap { state.continuations.removeValue(forKey: $0) }
         }
         for continuation in woken { continuation.resume(returning: signal) }
-    }
-
-    /// Writes back what this node knows to be revoked and the new primary does not (H7).
-    ///
-    /// A failure refuses the checks that wait for it, and the next check tries again.
-    private func restore(_ reading: Reading) async throws {
-        let present = Set(reading.entries)
-        let missing = look { $0.entries }
-            .filter { !present.contains($0) && $0.expiresAt > reading.databaseTime }
-        logger.warning(
-            "the database has another history than before; its revocations were read anew",
-            metadata: ["missing": "\(missing.count)"]
-        )
-        for start in stride(from: 0, to: missing.count, by: 1000) {
-            let chunk = missing[start..<min(start + 1000, missing.count)]
-            _ = try await revoker.first(
-                RevocationLog.restore(
-                    chunk.map { Int64($0.subject.kind.rawValue) },
-                    chunk.map {
-                        ID<Named.Entry>(high: $0.subject.high, low: $0.subject.low)
-                    },
-                    chunk.map(\.version),
-                    chunk.map(\.expiresAt.microseconds)
-                ),
-                deadline: .after(readLimit)
-            )
-            restored.increment(by: chunk.count)
-        }
     }
 }

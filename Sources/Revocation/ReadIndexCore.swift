@@ -21,7 +21,7 @@ package struct DatabaseTimeline: Hashable, Sendable {
     }
 }
 
-/// What one read-index brought.
+/// What one read-index said; the revocations that it brought are in the set already.
 package struct Reading: Sendable {
     /// The history it came from.
     package let timeline: DatabaseTimeline
@@ -33,10 +33,6 @@ package struct Reading: Sendable {
     package let horizon: Duration
     /// Who may be asked, as of the same snapshot; nil in tests that are not about that.
     package let authority: Authority?
-    /// The revocations found.
-    package let entries: [RevocationEntry]
-    /// When each of them was made, by the database's clock; none where that does not matter.
-    package let stamps: [Timestamp]
 
     /// The result of one read.
     package init(
@@ -44,17 +40,13 @@ package struct Reading: Sendable {
         nextLow: UInt64,
         databaseTime: Timestamp,
         horizon: Duration,
-        authority: Authority? = nil,
-        entries: [RevocationEntry],
-        stamps: [Timestamp] = []
+        authority: Authority? = nil
     ) {
         self.timeline = timeline
         self.nextLow = nextLow
         self.databaseTime = databaseTime
         self.horizon = horizon
         self.authority = authority
-        self.entries = entries
-        self.stamps = stamps
     }
 }
 
@@ -77,7 +69,11 @@ package struct ReadIndexCore: Sendable {
         case arrived(Waiter)
         /// The leader of `batch` is about to write its statement.
         case closing(Batch)
-        /// The statement answered.
+        /// The statement answered, and *everything* that it brought is in the set.
+        ///
+        /// Not before: from here on the cursor is behind it, and another batch may be answered by
+        /// what came since (S1). Entries may go into the set one by one and at any time before
+        /// that, because each of them is committed, and a set that knows more refuses more.
         case completed(Batch, Reading)
         /// What `restore` asked for has been written.
         case restored(Batch)
@@ -101,9 +97,8 @@ package struct ReadIndexCore: Sendable {
         case lead(Waiter, Batch)
         /// The leader reads this.
         case read(Batch, Scope)
-        /// Put what was read into the set, within the same critical section as the step: the
-        /// cursor has moved already, and another batch may start from it at once.
-        case apply(Reading)
+        /// What this reading says counts from now on: how fresh the set is, who may be asked.
+        case note(Reading)
         /// The database has another history than before: write back what the set holds and
         /// this reading lacks (H7), then say `restored`; the batch is answered after that.
         case restore(Batch, Reading)
@@ -171,6 +166,11 @@ package struct ReadIndexCore: Sendable {
         return promote()
     }
 
+    /// Whether a reading of everything from this history will have to be written back (H7).
+    package func owesRestore(to timeline: DatabaseTimeline) -> Bool {
+        owesRestore || history.map { $0 != timeline } ?? false
+    }
+
     /// Gives the open batch a leader if there is a slot for it.
     private mutating func promote() -> [Effect] {
         guard let batch = open, !batch.isLed, flying.count < slots, let first = batch.waiters.first
@@ -231,11 +231,11 @@ package struct ReadIndexCore: Sendable {
         if isFull, changed || owesRestore {
             owesRestore = false
             restoring.insert(batch)
-            return [.apply(reading), .restore(batch, reading)]
+            return [.note(reading), .restore(batch, reading)]
         }
         flying[batch] = nil
         waiting -= waiters.count
-        return [.apply(reading), .answer(waiters)] + promote()
+        return [.note(reading), .answer(waiters)] + promote()
     }
 
     /// Whether the cursor that was read from belongs to another history than what was read.

@@ -24,6 +24,14 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
     case global = 9
     /// What an account may do: compared with the rights version its tokens carry.
     case rights = 10
+
+    /// Whether what it names is revoked up to a version only, and not altogether.
+    package var hasVersions: Bool {
+        switch self {
+        case .token, .session, .signingKey: false
+        case .signature, .accountState, .role, .client, .tenant, .global, .rights: true
+        }
+    }
 }
 
 /// The name of something revocable: a kind and 16 bytes.

@@ -98,14 +98,18 @@ package enum RevocationLog {
     }()
 
     /// Whether a row may have become visible since the cursor `$1`.
+    ///
+    /// A subquery, so that the plan does not depend on the cursor and is made once: planned for
+    /// each value a read would cost twice as much.
     private static let isNew: String = {
         #if DEBUG
-        if Mutant.active == .idCursor { return "r.id > $1::text::bigint" }
+        if Mutant.active == .idCursor { return "r.id > (SELECT $1::text::bigint)" }
         if Mutant.active == .upperBound {
-            return "r.xid >= $1::text::xid8 AND r.xid < pg_snapshot_xmin(pg_current_snapshot())"
+            return "r.xid >= (SELECT $1::text::xid8)"
+                + " AND r.xid < pg_snapshot_xmin(pg_current_snapshot())"
         }
         #endif
-        return "r.xid >= $1::text::xid8"
+        return "r.xid >= (SELECT $1::text::xid8)"
     }()
 
     /// Which history of the database a statement reads, besides the start of the server.
@@ -119,107 +123,123 @@ package enum RevocationLog {
                    || '/' || COALESCE(pg_stat_get_bgwriter_stat_reset_time()::text, '') AS timeline
         """
 
-    /// What every row of a read begins with.
-    private static let columns = """
+    /// What a read says besides its entries.
+    private static let head = """
         \(timeline),
                pg_postmaster_start_time() AS born,
                \(nextLow) AS next_low,
                clock_timestamp() AS database_time,
                (SELECT seconds FROM token_horizon) AS horizon_s,
-               \(AuthorityStore.columns),
-               r.kind, r.subject, r.ver, r.expires_at, r.created_at
+               \(AuthorityStore.columns)
         """
 
+    /// The most entries that one answer brings, 8 MB; what there is beyond is read page by page.
+    package static let answerLimit = 200_000
+    /// How many entries a page has.
+    static let pageSize = 1000
+    /// Where the entries are in a row of `readSince`.
+    static let packedColumn = 9
+
     /// What came since a cursor.
+    ///
+    /// Up to a thousand entries to a row, by their running number, which changes nothing but the
+    /// size of the rows: an answer of many is received, and put into the set, piece by piece. The
+    /// order, which need not be total because an answer at its limit is not used, makes the planner
+    /// take the index whatever it believes of the cursor.
     ///
     /// Raises an error on a standby, which has no current WAL position (H10). A row seen twice does
     /// no harm; a row is never missed, because one that is visible now and was not before belongs
     /// to a transaction at or above the previous snapshot's xmin.
-    package static let readSince = Statement(
+    static let readSince = Statement(
         "revocation.read_since",
         """
-        SELECT \(columns)
+        SELECT \(head), p.entries
           FROM revocation_authority a
-          LEFT JOIN revocation_log r ON \(isNew)
+          LEFT JOIN (
+              SELECT string_agg(\(PackedEntries.sql), ''::bytea) AS entries
+                FROM (
+                    SELECT r.id, r.kind, r.subject, r.ver, r.expires_at, r.created_at
+                      FROM revocation_log r
+                     WHERE \(isNew)
+                     ORDER BY r.xid
+                     LIMIT \(answerLimit)
+                ) r
+               GROUP BY r.id / \(pageSize)
+          ) p ON true
         """,
         binds: String.self,
-        decode: ReadingRow.init
+        decode: { try Reading(head: $0) }
     )
 
-    /// Everything that still matters, for the start and after a failover.
-    package static let readEverything = Statement(
-        "revocation.read_everything",
+    // Whatever is too much for one answer is read in one transaction, whose snapshot is that of all
+    // its statements: what the head says, and every entry, are of the same moment (1.6).
+
+    /// Makes the transaction one of a single snapshot; its first statement.
+    static let pin = Statement(
+        "revocation.pin",
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        kind: .solo
+    )
+
+    /// The head alone.
+    static let readHead = Statement(
+        "revocation.read_head",
+        "SELECT \(head) FROM revocation_authority a",
+        kind: .solo,
+        decode: { try Reading(head: $0) }
+    )
+
+    /// Begins to read what came since a cursor.
+    static let openSince = Statement(
+        "revocation.open_since",
         """
-        SELECT \(columns)
-          FROM revocation_authority a
-          LEFT JOIN revocation_log r ON r.expires_at > clock_timestamp() - interval '2 minutes'
+        DECLARE revocations NO SCROLL CURSOR FOR
+        SELECT \(PackedEntries.sql)
+          FROM revocation_log r
+         WHERE \(isNew)
         """,
-        decode: ReadingRow.init
+        kind: .solo,
+        binds: String.self
     )
 
-    /// All statements, for the test that prepares them.
+    /// Begins to read everything that still matters, for the start and after a failover.
+    static let openEverything = Statement(
+        "revocation.open_everything",
+        """
+        DECLARE revocations NO SCROLL CURSOR FOR
+        SELECT \(PackedEntries.sql)
+          FROM revocation_log r
+         WHERE r.expires_at > now() - interval '2 minutes'
+        """,
+        kind: .solo
+    )
+
+    /// The next page; a short one is the last.
+    static let nextPage = Statement(
+        "revocation.next_page",
+        "FETCH FORWARD \(pageSize) FROM revocations",
+        kind: .solo,
+        decode: { _ in }
+    )
+
+    /// All statements that SQL's own `PREPARE` takes, for the test that does it.
     package static var statements: [StatementInfo] {
-        [restore.info, readSince.info, readEverything.info, SamplerStore.audit.info]
+        [restore.info, readSince.info, readHead.info, SamplerStore.audit.info]
     }
 }
 
-/// One row of a read: the same head in each, and at most one entry.
-package struct ReadingRow: Sendable {
-    let timeline: DatabaseTimeline
-    let nextLow: UInt64
-    let databaseTime: Timestamp
-    let horizon: Duration
-    let entry: RevocationEntry?
-    /// When the entry was made.
-    let stamp: Timestamp?
-    /// The row itself, whose authority is the same in all rows and read once.
-    private let row: PostgresRow
-
-    init(_ row: PostgresRow) throws {
-        self.row = row
-        timeline = DatabaseTimeline(
-            timeline: try row.get(0, as: String.self),
-            born: try row.get(1, as: Timestamp.self)
+extension Reading {
+    /// What a row of a read says.
+    init(head row: PostgresRow) throws {
+        self.init(
+            timeline: DatabaseTimeline(
+                timeline: try row.get(0, as: String.self),
+                born: try row.get(1, as: Timestamp.self)
+            ),
+            nextLow: UInt64(try row.get(2, as: Int64.self)),
+            databaseTime: try row.get(3, as: Timestamp.self),
+            horizon: .seconds(Int64(try row.get(4, as: Int32.self))),
+            authority: try AuthorityStore.authority(row, from: 5)
         )
-        nextLow = UInt64(try row.get(2, as: Int64.self))
-        databaseTime = try row.get(3, as: Timestamp.self)
-        horizon = .seconds(Int64(try row.get(4, as: Int32.self)))
-        stamp = try row.get(13, as: Timestamp?.self)
-        guard let raw = try row.get(9, as: Int16?.self) else {
-            entry = nil
-            return
-        }
-        // A kind of a newer version than ours: it cannot name anything we issue or check, except
-        // that a node must not run so far behind (the schema version check at start).
-        guard let kind = RevocationKind(rawValue: raw),
-            let id = ID<Named.Entry>(bytes: try row.get(10, as: [UInt8].self))
-        else {
-            entry = nil
-            return
-        }
-        entry = RevocationEntry(
-            RevocationSubject(kind, id),
-            version: try row.get(11, as: Int64.self),
-            expiresAt: try row.get(12, as: Timestamp.self)
-        )
-    }
-
-    /// The rows of one read as one reading; nil where there is no row, which means that the
-    /// authority row is missing.
-    ///
-    /// - Parameter isPart: whether these are what came since the last read.
-    static func reading(of rows: [ReadingRow], isPart: Bool) throws -> Reading? {
-        try rows.first.map { head in
-            let known = rows.filter { $0.entry != nil }
-            return Reading(
-                timeline: head.timeline,
-                nextLow: head.nextLow,
-                databaseTime: head.databaseTime,
-                horizon: head.horizon,
-                authority: try AuthorityStore.authority(head.row, from: 5),
-                entries: known.compactMap(\.entry),
-                stamps: isPart ? known.compactMap(\.stamp) : []
-            )
-        }
     }
 }

@@ -7,14 +7,18 @@ package import Primitives
 /// The revocations in memory.
 package struct RevocationSet: Sendable {
     private static let tableCount = 256
+    /// The parts that it can be gone through by, each short enough for the lock.
+    package static let parts = 0..<2 * tableCount
+    /// Subjects that are revoked altogether, then those of kinds with versions, which most nodes
+    /// have few of: so most look-ups of those end at an empty table.
     private var tables: [RevocationTable]
-    /// Only kinds that have versions are here, and there are few of those.
-    private var versions: [RevocationSubject: Int64] = [:]
     private var nextToPrune = 0
     private var pruneRoundBegan = Timestamp(microseconds: 0)
 
     /// A set of none.
-    package init() { tables = Array(repeating: RevocationTable(), count: Self.tableCount) }
+    package init() {
+        tables = Self.parts.map { RevocationTable(hasVersions: $0 >= Self.tableCount) }
+    }
 
     /// How many subjects are revoked.
     package private(set) var count = 0
@@ -25,29 +29,40 @@ package struct RevocationSet: Sendable {
     @discardableResult
     package mutating func insert(_ entry: RevocationEntry) -> Bool {
         let hash = Self.hash(entry.subject)
-        let isNew = tables[Self.table(hash)].insert(entry.subject, hash, entry.expiresAt)
-        if isNew { count += 1 }
-        guard entry.version != 0 else { return isNew }
-        let known = versions[entry.subject]
-        versions[entry.subject] = max(known ?? entry.version, entry.version)
-        return isNew || entry.version > known ?? 0
+        switch tables[Self.table(entry.subject, hash)].insert(entry, hash) {
+        case .added:
+            count += 1
+            return true
+        case .raised: return true
+        case .known: return false
+        }
     }
 
     /// Whether `subject` itself is revoked, whatever the version.
     package func contains(_ subject: RevocationSubject) -> Bool {
-        guard count > 0 else { return false }
-        let hash = Self.hash(subject)
-        return tables[Self.table(hash)].contains(subject, hash)
+        lowestVersion(of: subject) != nil
     }
 
     /// The lowest version of `subject` that is still good; nil where any is.
     package func lowestVersion(of subject: RevocationSubject) -> Int64? {
-        contains(subject) ? versions[subject] ?? 0 : nil
+        guard count > 0 else { return nil }
+        let hash = Self.hash(subject)
+        return tables[Self.table(subject, hash)].find(subject, hash)?.version
+    }
+
+    /// Whether the set has this revocation, or one of the same subject that does more for longer.
+    package func covers(_ entry: RevocationEntry) -> Bool {
+        let hash = Self.hash(entry.subject)
+        guard let held = tables[Self.table(entry.subject, hash)].find(entry.subject, hash) else {
+            return false
+        }
+        let isEnough = !entry.subject.kind.hasVersions || held.version >= entry.version
+        return isEnough && held.expiresAt >= entry.expiresAt
     }
 
     /// Forgets what expired before `now`, which is read from the database's clock, less a margin.
     package mutating func prune(before now: Timestamp) {
-        for index in tables.indices { prune(index, before: now) }
+        for index in tables.indices { count -= tables[index].prune(before: now) }
     }
 
     /// Takes one small step of forgetting what expired before `now`; a round of all steps begins at
@@ -57,30 +72,21 @@ package struct RevocationSet: Sendable {
             guard now - pruneRoundBegan > .seconds(30) else { return }
             pruneRoundBegan = now
         }
-        prune(nextToPrune, before: now)
+        for index in [nextToPrune, nextToPrune + Self.tableCount] {
+            count -= tables[index].prune(before: now)
+        }
         nextToPrune = (nextToPrune + 1) % Self.tableCount
     }
 
-    private mutating func prune(_ index: Int, before now: Timestamp) {
-        let forgotten = tables[index].prune(before: now)
-        count -= forgotten.count
-        for subject in forgotten where !versions.isEmpty { versions[subject] = nil }
-    }
-
     /// All of it, in no order.
-    package var entries: [RevocationEntry] {
-        var all: [RevocationEntry] = []
-        all.reserveCapacity(count)
-        for table in tables {
-            table.visit { subject, expiresAt in
-                let version = versions[subject] ?? 0
-                all.append(RevocationEntry(subject, version: version, expiresAt: expiresAt))
-            }
-        }
-        return all
-    }
+    package var entries: [RevocationEntry] { Self.parts.flatMap { entries(of: $0) } }
 
-    private static func table(_ hash: UInt64) -> Int { Int(hash >> 56) }
+    /// What is in one of the parts, in no order.
+    package func entries(of part: Int) -> [RevocationEntry] { tables[part].entries }
+
+    private static func table(_ subject: RevocationSubject, _ hash: UInt64) -> Int {
+        Int(hash >> 56) + (subject.kind.hasVersions ? tableCount : 0)
+    }
 
     /// Spreads ids whose first half is a time; nobody outside chooses them, so no key is needed.
     fileprivate static func hash(_ subject: RevocationSubject) -> UInt64 {
@@ -92,56 +98,87 @@ package struct RevocationSet: Sendable {
     }
 }
 
-/// One open-addressed table with linear probing, 25 bytes a slot.
+/// One open-addressed table with linear probing: 21 bytes a slot, 29 with versions.
 ///
-/// Nothing is ever taken out of it but by building it anew.
+/// Nothing is ever taken out of it but by building it anew. It grows by half when four fifths are
+/// used, so an entry costs at most 40 bytes, or 55.
 struct RevocationTable: Sendable {
+    /// What an insertion has changed.
+    enum Change {
+        case added
+        case raised
+        case known
+    }
+
+    private let hasVersions: Bool
     /// `high`, `low` of each slot.
     private var ids: [(high: UInt64, low: UInt64)] = []
-    private var expiries: [Int64] = []
+    /// In whole seconds, never earlier than they were; it ends in the year 2106.
+    private var expiries: [UInt32] = []
     /// Zero where the slot is free.
     private var kinds: [UInt8] = []
+    /// Empty where there are none.
+    private var versions: [Int64] = []
     private var used = 0
 
-    /// Adds or prolongs `subject`; returns whether it is new.
-    mutating func insert(
-        _ subject: RevocationSubject,
-        _ hash: UInt64,
-        _ expiresAt: Timestamp
-    ) -> Bool {
+    init(hasVersions: Bool) { self.hasVersions = hasVersions }
+
+    /// Adds, prolongs or raises a subject.
+    mutating func insert(_ entry: RevocationEntry, _ hash: UInt64) -> Change {
         if used * 5 >= kinds.count * 4 {
             rebuild(capacity: max(8, kinds.count * 3 / 2)) { _ in true }
         }
-        let slot = find(subject, hash)
-        if kinds[slot] == 0 {
-            place(subject, expiresAt.microseconds, at: slot)
-            return true
+        let slot = slot(of: entry.subject, hash)
+        let expiry = Self.seconds(entry.expiresAt)
+        guard kinds[slot] != 0 else {
+            place(entry.subject, expiry, entry.version, at: slot)
+            return .added
         }
-        expiries[slot] = max(expiries[slot], expiresAt.microseconds)
-        return false
+        expiries[slot] = max(expiries[slot], expiry)
+        guard hasVersions, entry.version > versions[slot] else { return .known }
+        versions[slot] = entry.version
+        return .raised
     }
 
-    func contains(_ subject: RevocationSubject, _ hash: UInt64) -> Bool {
-        !kinds.isEmpty && kinds[find(subject, hash)] != 0
+    /// The version, zero without versions, and the expiry of a subject that is held.
+    func find(
+        _ subject: RevocationSubject,
+        _ hash: UInt64
+    ) -> (version: Int64, expiresAt: Timestamp)? {
+        guard !kinds.isEmpty else { return nil }
+        let slot = slot(of: subject, hash)
+        guard kinds[slot] != 0 else { return nil }
+        return (version(at: slot), Timestamp(seconds: Int64(expiries[slot])))
     }
 
-    /// Takes out what expired before `now` and returns it.
-    mutating func prune(before now: Timestamp) -> [RevocationSubject] {
-        var forgotten: [RevocationSubject] = []
-        for slot in kinds.indices where kinds[slot] != 0 && expiries[slot] < now.microseconds {
-            forgotten.append(subject(at: slot))
-        }
-        guard !forgotten.isEmpty else { return [] }
-        let left = used - forgotten.count
-        rebuild(capacity: left == 0 ? 0 : max(8, left * 3 / 2)) { $0 >= now.microseconds }
+    /// Takes out what expired before `now`; returns how many.
+    mutating func prune(before now: Timestamp) -> Int {
+        let now = Self.seconds(now)
+        var left = 0
+        for slot in kinds.indices where kinds[slot] != 0 && expiries[slot] >= now { left += 1 }
+        let forgotten = used - left
+        guard forgotten > 0 else { return 0 }
+        rebuild(capacity: left == 0 ? 0 : max(8, left * 3 / 2)) { $0 >= now }
         return forgotten
     }
 
-    func visit(_ body: (RevocationSubject, Timestamp) -> Void) {
-        for slot in kinds.indices where kinds[slot] != 0 {
-            body(subject(at: slot), Timestamp(microseconds: expiries[slot]))
+    var entries: [RevocationEntry] {
+        kinds.indices.filter { kinds[$0] != 0 }.map { slot in
+            RevocationEntry(
+                subject(at: slot),
+                version: version(at: slot),
+                expiresAt: Timestamp(seconds: Int64(expiries[slot]))
+            )
         }
     }
+
+    /// The first whole second that is not before `time`.
+    private static func seconds(_ time: Timestamp) -> UInt32 {
+        let (whole, part) = time.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return UInt32(clamping: part > 0 ? whole + 1 : whole)
+    }
+
+    private func version(at slot: Int) -> Int64 { hasVersions ? versions[slot] : 0 }
 
     private func subject(at slot: Int) -> RevocationSubject {
         // Only raw values of kinds are ever stored.
@@ -152,7 +189,7 @@ struct RevocationTable: Sendable {
     }
 
     /// The slot of `subject`, or the free one where it would go; there is always a free one.
-    private func find(_ subject: RevocationSubject, _ hash: UInt64) -> Int {
+    private func slot(of subject: RevocationSubject, _ hash: UInt64) -> Int {
         let kind = UInt8(truncatingIfNeeded: subject.kind.rawValue)
         // The set took the first eight bits to choose the table.
         var slot = Int((hash << 8).multipliedFullWidth(by: UInt64(kinds.count)).high)
@@ -165,22 +202,30 @@ struct RevocationTable: Sendable {
         return slot
     }
 
-    private mutating func place(_ subject: RevocationSubject, _ expiry: Int64, at slot: Int) {
+    private mutating func place(
+        _ subject: RevocationSubject,
+        _ expiry: UInt32,
+        _ version: Int64,
+        at slot: Int
+    ) {
         ids[slot] = (subject.high, subject.low)
         expiries[slot] = expiry
         kinds[slot] = UInt8(truncatingIfNeeded: subject.kind.rawValue)
+        if hasVersions { versions[slot] = version }
         used += 1
     }
 
-    private mutating func rebuild(capacity: Int, keep: (Int64) -> Bool) {
+    private mutating func rebuild(capacity: Int, keep: (UInt32) -> Bool) {
         let old = self
         ids = Array(repeating: (0, 0), count: capacity)
         expiries = Array(repeating: 0, count: capacity)
         kinds = Array(repeating: 0, count: capacity)
+        if hasVersions { versions = Array(repeating: 0, count: capacity) }
         used = 0
         for slot in old.kinds.indices where old.kinds[slot] != 0 && keep(old.expiries[slot]) {
             let subject = old.subject(at: slot)
-            place(subject, old.expiries[slot], at: find(subject, RevocationSet.hash(subject)))
+            let place = self.slot(of: subject, RevocationSet.hash(subject))
+            self.place(subject, old.expiries[slot], old.version(at: slot), at: place)
         }
     }
 }

@@ -13,8 +13,8 @@ extension AuthoritySimulation {
         jobs.removeLast()
         switch job {
         case .lead(let batch): lead(node, batch)
-        case .read(let batch, let scope, let begun, let reading):
-            read(node, batch, scope, begun, reading)
+        case .read(let batch, let scope, let begun, let answer):
+            read(node, batch, scope, begun, answer)
         case .restore(let batch): perform(node, nodes[node].index.step(.restored(batch)))
         case .poll(let batch, let order, let reply, let isWhole):
             poll(node, batch, order, reply, isWhole)
@@ -52,18 +52,26 @@ extension AuthoritySimulation {
         _ batch: ReadIndexCore.Batch,
         _ scope: ReadIndexCore.Scope,
         _ begun: MonotonicInstant,
-        _ reading: Reading?
+        _ brought: SimulatedAnswer?
     ) {
         guard !isLost else { return fail(node, batch) }
-        guard let reading else {
+        guard var rest = brought else {
             let server = server(of: node, mayBeStale: true)
             let read = server.read(scope, skipsXmin: fault == .skipsXmin)
             jobs.append((node, .read(batch, scope, begun: begun, read)))
             return
         }
-        let effects = nodes[node].index.step(.completed(batch, reading))
+        // In pieces, and other things happen between them; what it says counts after the last.
+        let piece = rest.bits.suffix(1 + dice.below(4))
+        for bit in piece { nodes[node].memory |= bit }
+        rest.bits.removeLast(piece.count)
+        guard rest.bits.isEmpty else {
+            jobs.append((node, .read(batch, scope, begun: begun, rest)))
+            return
+        }
+        let effects = nodes[node].index.step(.completed(batch, rest.reading))
         for effect in effects {
-            if case .apply(let reading) = effect, let row = reading.authority {
+            if case .note(let reading) = effect, let row = reading.authority {
                 nodes[node].lastSeen = row
                 let seen = asSeen(row)
                 _ = nodes[node].authority.step(

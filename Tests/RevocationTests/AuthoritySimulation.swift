@@ -33,7 +33,7 @@ struct SimulatedNode {
 /// What is on its way.
 enum SimulatedJob {
     case lead(ReadIndexCore.Batch)
-    case read(ReadIndexCore.Batch, ReadIndexCore.Scope, begun: MonotonicInstant, Reading?)
+    case read(ReadIndexCore.Batch, ReadIndexCore.Scope, begun: MonotonicInstant, SimulatedAnswer?)
     case restore(ReadIndexCore.Batch)
     case poll(ReadIndexCore.Batch, AuthorityCore.Order, AuthorityCore.Reply?, isWhole: Bool)
     case commit(RevokerCore.Ticket, UInt64, isDone: Bool)
@@ -258,7 +258,7 @@ struct AuthoritySimulation {
                 nodes[node].leaders[batch] = waiter
                 jobs.append((node, .lead(batch)))
             case .read(let batch, let scope): send(node, batch, scope)
-            case .apply(let reading): nodes[node].memory |= SimulatedEntry.bits(reading.entries)
+            case .note: break
             case .restore(let batch, _): jobs.append((node, .restore(batch)))
             case .answer(let waiters): answer(node, waiters)
             case .refuse(let waiters): for waiter in waiters { nodes[node].owed[waiter] = nil }

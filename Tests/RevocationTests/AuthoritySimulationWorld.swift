@@ -70,21 +70,26 @@ struct SimulatedPrimary {
     }
 
     /// What a statement reads now: one snapshot of the log and of the row.
-    func read(_ scope: ReadIndexCore.Scope, skipsXmin: Bool) -> Reading {
+    func read(_ scope: ReadIndexCore.Scope, skipsXmin: Bool) -> SimulatedAnswer {
         var low: UInt64 = 0
         if case .since(let since, _) = scope { low = since }
-        var entries: [RevocationEntry] = []
-        for row in rows where row.xid >= low { entries.append(SimulatedEntry.entry(row.bit)) }
+        let bits = rows.filter { $0.xid >= low }.map(\.bit)
         let oldest = running.first.map(\.xid) ?? nextXid
-        return Reading(
+        let reading = Reading(
             timeline: timeline,
             nextLow: skipsXmin ? nextXid : running.reduce(oldest) { min($0, $1.xid) },
             databaseTime: Timestamp(seconds: 100),
             horizon: .minutes(15),
-            authority: authority,
-            entries: entries
+            authority: authority
         )
+        return SimulatedAnswer(reading: reading, bits: bits)
     }
+}
+
+/// What a statement has answered, and what of it is not in memory yet.
+struct SimulatedAnswer {
+    let reading: Reading
+    var bits: [UInt64]
 }
 
 /// Revocations as bits.

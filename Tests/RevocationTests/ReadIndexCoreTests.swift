@@ -13,8 +13,7 @@ import Testing
             timeline: timeline,
             nextLow: low,
             databaseTime: Timestamp(seconds: 10),
-            horizon: .minutes(15),
-            entries: []
+            horizon: .minutes(15)
         )
     }
 
@@ -24,7 +23,7 @@ import Testing
         #expect(core.step(.arrived(2)).texts == [])
         #expect(core.step(.arrived(3)).texts == [])
         #expect(core.step(.closing(0)).texts == ["read 0 everything"])
-        #expect(core.step(.completed(0, reading(one, low: 5))).texts == ["apply", "answer 1 2 3"])
+        #expect(core.step(.completed(0, reading(one, low: 5))).texts == ["note", "answer 1 2 3"])
     }
 
     @Test func `A check that arrives after a batch was closed waits for the next (H17, W1)`() {
@@ -32,7 +31,7 @@ import Testing
         _ = core.step(.arrived(1))
         _ = core.step(.closing(0))
         #expect(core.step(.arrived(2)).texts == ["lead 2 of 1"])
-        #expect(core.step(.completed(0, reading(one, low: 5))).texts == ["apply", "answer 1"])
+        #expect(core.step(.completed(0, reading(one, low: 5))).texts == ["note", "answer 1"])
         #expect(core.step(.closing(1)).texts == ["read 1 since 5"])
     }
 
@@ -46,7 +45,7 @@ import Testing
         #expect(core.step(.arrived(4)).texts == [])
         #expect(
             core.step(.completed(1, reading(one, low: 5))).texts
-                == ["apply", "answer 2", "lead 3 of 2"]
+                == ["note", "answer 2", "lead 3 of 2"]
         )
         #expect(core.step(.closing(2)).texts == ["read 2 since 5"])
     }
@@ -72,7 +71,7 @@ import Testing
         _ = core.step(.closing(0))
         #expect(core.step(.abandoned(0)).texts == ["lead 2 of 1"])
         #expect(core.step(.closing(1)).texts == ["read 1 everything"])
-        #expect(core.step(.completed(1, reading(one, low: 5))).texts == ["apply", "answer 2"])
+        #expect(core.step(.completed(1, reading(one, low: 5))).texts == ["note", "answer 2"])
     }
 
     @Test func `Those behind a leader that left join the batch that is open already`() {
@@ -83,7 +82,7 @@ import Testing
         _ = core.step(.arrived(3))
         #expect(core.step(.abandoned(0)).texts == [])
         _ = core.step(.closing(1))
-        #expect(core.step(.completed(1, reading(one, low: 5))).texts == ["apply", "answer 3 2"])
+        #expect(core.step(.completed(1, reading(one, low: 5))).texts == ["note", "answer 3 2"])
     }
 
     @Test func `A read that fails refuses all whom it was to cover (W10)`() {
@@ -103,7 +102,7 @@ import Testing
         _ = core.step(.arrived(2))
         _ = core.step(.closing(1))
         #expect(core.step(.completed(1, reading(two, low: 7))).texts == ["read 1 everything"])
-        #expect(core.step(.completed(1, reading(two, low: 8))).texts == ["apply", "restore 1"])
+        #expect(core.step(.completed(1, reading(two, low: 8))).texts == ["note", "restore 1"])
         #expect(core.step(.restored(1)).texts == ["answer 2"])
         _ = core.step(.arrived(3))
         #expect(core.step(.closing(2)).texts == ["read 2 since 8"])
@@ -121,7 +120,7 @@ import Testing
         _ = core.step(.completed(1, reading(two, low: 8)))
         #expect(core.step(.failed(1)).texts == ["refuse 2", "lead 3 of 2"])
         #expect(core.step(.closing(2)).texts == ["read 2 everything"])
-        #expect(core.step(.completed(2, reading(two, low: 9))).texts == ["apply", "restore 2"])
+        #expect(core.step(.completed(2, reading(two, low: 9))).texts == ["note", "restore 2"])
         #expect(core.step(.restored(2)).texts == ["answer 3"])
     }
 
@@ -135,6 +134,22 @@ import Testing
         _ = core.step(.completed(0, reading(one, low: 10)))
         _ = core.step(.arrived(3))
         #expect(core.step(.closing(2)).texts == ["read 2 since 20"])
+    }
+
+    @Test func `A reading is compared with memory only in another history, or after one (H7)`() {
+        var core = ReadIndexCore()
+        #expect(!core.owesRestore(to: one))
+        _ = core.step(.arrived(1))
+        _ = core.step(.closing(0))
+        _ = core.step(.completed(0, reading(one, low: 5)))
+        #expect(!core.owesRestore(to: one))
+        #expect(core.owesRestore(to: two))
+        _ = core.step(.arrived(2))
+        _ = core.step(.closing(1))
+        _ = core.step(.completed(1, reading(two, low: 5)))
+        #expect(core.step(.completed(1, reading(two, low: 6))).texts == ["note", "restore 1"])
+        _ = core.step(.failed(1))
+        #expect(core.owesRestore(to: two))
     }
 
     @Test func `One check too many is turned away, and room comes back (W8)`() {
@@ -156,7 +171,7 @@ extension [ReadIndexCore.Effect] {
             case .lead(let waiter, let batch): "lead \(waiter) of \(batch)"
             case .read(let batch, .everything): "read \(batch) everything"
             case .read(let batch, .since(let low, _)): "read \(batch) since \(low)"
-            case .apply: "apply"
+            case .note: "note"
             case .restore(let batch, _): "restore \(batch)"
             case .answer(let waiters): "answer \(Self.list(waiters))"
             case .refuse(let waiters): "refuse \(Self.list(waiters))"

@@ -89,4 +89,39 @@ import Testing
         #expect(set.lowestVersion(of: subject) == 9)
         #expect(set.entries == [RevocationEntry(subject, version: 9, expiresAt: late)])
     }
+
+    @Test func `An entry is kept to the end of the second in which it expires (W2)`() {
+        let subject = RevocationSubject(.session, SessionID(high: 1, low: 2))
+        let expiry = Timestamp(microseconds: 2_000_000_001)
+        var set = RevocationSet()
+        set.insert(RevocationEntry(subject, version: 0, expiresAt: expiry))
+        set.prune(before: Timestamp(microseconds: 2_000_000_002))
+        #expect(set.contains(subject))
+        set.prune(before: Timestamp(microseconds: 2_001_000_001))
+        #expect(!set.contains(subject))
+        #expect(set.count == 0)
+    }
+
+    @Test func `What a set covers is what it has at least as strong and as long (H7)`() {
+        let subject = RevocationSubject(.signature, AccountID(high: 1, low: 2))
+        func entry(_ version: Int64, _ seconds: Int64) -> RevocationEntry {
+            RevocationEntry(subject, version: version, expiresAt: Timestamp(seconds: seconds))
+        }
+        var set = RevocationSet()
+        #expect(!set.covers(entry(5, 1000)))
+        set.insert(entry(5, 1000))
+        #expect(set.covers(entry(5, 1000)))
+        #expect(set.covers(entry(4, 999)))
+        #expect(!set.covers(entry(6, 999)))
+        #expect(!set.covers(entry(5, 1001)))
+    }
+
+    @Test func `Its parts are all of it`() {
+        var set = RevocationSet()
+        var dice = Dice(seed: 6)
+        for _ in 0..<5000 { set.insert(entry(&dice, subjects: 100)) }
+        let parts = RevocationSet.parts.map { set.entries(of: $0) }
+        #expect(parts.map(\.count).reduce(0, +) == set.count)
+        #expect(Set(parts.joined()).count == set.count)
+    }
 }

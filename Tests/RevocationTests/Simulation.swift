@@ -14,6 +14,8 @@ enum Mutation: CaseIterable, Sendable {
     case cursorByNumber
     /// A failover goes unnoticed (F4).
     case blindToFailover
+    /// A reading counts before all that it brought is in the set.
+    case countsTooEarly
 }
 
 /// The random numbers of one schedule (SplitMix64).
@@ -67,20 +69,23 @@ struct ModelDatabase {
     var acknowledged: Set<UInt64> { Set(rows.filter(\.isAcknowledged).map(\.subject)) }
 
     /// What a statement reads now.
-    func read(_ scope: ReadIndexCore.Scope, _ mutation: Mutation?) -> Reading {
+    func read(_ scope: ReadIndexCore.Scope, _ mutation: Mutation?) -> ModelAnswer {
         let low: UInt64
         if case .since(let since, _) = scope { low = since } else { low = 0 }
         let found = rows.filter { $0.xid >= low }
         let xmin = running.map(\.xid).min() ?? nextXid
         let shown = mutation == .blindToFailover ? 1 : history
-        return Reading(
+        let reading = Reading(
             timeline: DatabaseTimeline(
                 timeline: "\(shown)",
                 born: Timestamp(seconds: Int64(shown))
             ),
             nextLow: mutation == .cursorByNumber ? (rows.map(\.xid).max() ?? 0) + 1 : xmin,
             databaseTime: Timestamp(seconds: 100),
-            horizon: .minutes(15),
+            horizon: .minutes(15)
+        )
+        return ModelAnswer(
+            reading: reading,
             entries: found.map {
                 RevocationEntry(
                     RevocationSubject(.session, SessionID(high: 0, low: $0.subject)),
@@ -92,11 +97,17 @@ struct ModelDatabase {
     }
 }
 
+/// What a statement has answered, and what of it is not in the set yet.
+struct ModelAnswer {
+    let reading: Reading
+    var entries: [RevocationEntry]
+}
+
 /// One schedule: a random walk over everything that can happen next.
 struct Simulation {
     private enum Flight {
         case sent(ReadIndexCore.Scope)
-        case answered(Reading)
+        case answered(ModelAnswer)
     }
     private var dice: Dice
     private let mutation: Mutation?
@@ -125,7 +136,7 @@ struct Simulation {
     /// Runs so many random steps, then lets all that waits come to its end.
     mutating func run(steps: Int) {
         for _ in 0..<steps where violation == nil { step() }
-        var patience = 200
+        var patience = 4000
         while violation == nil, !owed.isEmpty, patience > 0 {
             advanceReads()
             patience -= 1
@@ -191,16 +202,28 @@ struct Simulation {
             flights[batch] = .answered(database.read(scope, mutation))
         case 2:
             guard let batch = pick(flights.keys.sorted()),
-                case .answered(let reading) = flights[batch]
+                case .answered(let answer) = flights[batch]
             else { return }
-            flights[batch] = nil
-            perform(core.step(.completed(batch, reading)))
-            if flights[batch] == nil { answer(stowaways.removeValue(forKey: batch) ?? []) }
+            take(answer, of: batch)
         default:
             guard let batch = pick(restoring) else { return }
             restoring.removeAll { $0 == batch }
             perform(core.step(.restored(batch)))
         }
+    }
+
+    /// Puts the next entry into the set; with the last one the reading counts.
+    private mutating func take(_ answer: ModelAnswer, of batch: ReadIndexCore.Batch) {
+        var answer = answer
+        if mutation != .countsTooEarly, let entry = answer.entries.popLast() {
+            set.insert(entry)
+            flights[batch] = .answered(answer)
+            return
+        }
+        flights[batch] = nil
+        perform(core.step(.completed(batch, answer.reading)))
+        if flights[batch] == nil { self.answer(stowaways.removeValue(forKey: batch) ?? []) }
+        for entry in answer.entries { set.insert(entry) }
     }
 
     private mutating func perform(_ effects: [ReadIndexCore.Effect]) {
@@ -210,7 +233,7 @@ struct Simulation {
                 leaders[batch] = waiter
                 led.append(batch)
             case .read(let batch, let scope): flights[batch] = .sent(scope)
-            case .apply(let reading): for entry in reading.entries { set.insert(entry) }
+            case .note: break
             case .restore(let batch, _): restoring.append(batch)
             case .answer(let waiters): answer(waiters)
             case .refuse(let waiters): for waiter in waiters { owed[waiter] = nil }
