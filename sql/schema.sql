@@ -253,6 +253,8 @@ CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (a
 
 CREATE INDEX login_history_account_idx ON ONLY public.login_history USING btree (account_id, id);
 
+CREATE INDEX revocation_log_subject_idx ON ONLY public.revocation_log USING hash (subject);
+
 CREATE INDEX revocation_log_xid_idx ON ONLY public.revocation_log USING btree (xid);
 
 CREATE INDEX sessions_account_idx ON ONLY public.sessions USING btree (account_id, id);
