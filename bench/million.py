@@ -1,0 +1,156 @@
+"""A node with a million live revocations: its start, its memory, and its latency while a hundred
+thousand more are committed at once."""
+
+import statistics
+import threading
+import time
+
+from figures import Figure, rounds, spread
+from harness import Lab, Node, Postgres, Redis, driver, until
+from start_up import PAUSE, is_ready
+
+LIVE = 1_000_000
+BURST = 100_000
+# Checks a second, sent whatever the node does.
+RATE = 1000
+
+
+def revoke(postgres, table, count):
+    """Commits so many revocations of sessions that nobody has, in one transaction."""
+    postgres.query(
+        f"INSERT INTO {table} (kind, subject, expires_at) "
+        "SELECT 2, uuid_send(gen_random_uuid()), clock_timestamp() + interval '6 hours' "
+        f"FROM generate_series(1, {count})"
+    )
+
+
+def memory(pid):
+    """Resident memory in MB: now, and at its highest."""
+    with open(f"/proc/{pid}/status") as file:
+        lines = dict(line.split(":", 1) for line in file if ":" in line)
+    return [int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")]
+
+
+def held(node):
+    return node.metrics()["watchword_revocation_set_size"]
+
+
+def starts(lab, node, count):
+    """Starts it so many times: milliseconds until it is ready, and its memory two seconds later."""
+    times, memories = [], []
+    for _ in range(count):
+        node.stop()
+        begun = time.monotonic()
+        node.start()
+        while not is_ready(node.management):
+            time.sleep(PAUSE)
+            if node.process.poll() is not None or time.monotonic() - begun > 120:
+                raise SystemExit(f"no start: {lab.said(node.log)}")
+        times.append((time.monotonic() - begun) * 1000)
+        time.sleep(2)
+        memories.append(memory(node.process.pid))
+    return times, memories
+
+
+def measure(options):
+    with Lab() as lab:
+        postgres, redis = Postgres(lab), Redis(lab)
+        node = Node(lab, postgres, redis)
+        count = max(3, options.rounds)
+        empty = starts(lab, node, count)
+        grown = as_they_come(postgres, node)
+        full = starts(lab, node, count)
+        if held(node) < LIVE:
+            raise SystemExit(f"the node holds {held(node):.0f} revocations")
+        return at_rest(empty, full) + grown + bursts(lab, postgres, redis, node, options)
+
+
+def at_rest(empty, full):
+    middle = [statistics.median(each[index] for each in empty[1]) for index in (0, 1)]
+    more = [[each[index] - middle[index] for each in full[1]] for index in (0, 1)]
+    return [
+        spread("million", "from exec to ready, 1,000,000 live", full[0], "ms", goal=3000.0,
+               less_is_better=True,
+               note=f"{statistics.median(empty[0]):.0f} ms with an empty log"),
+        spread("million", "resident memory for them", more[0], "MB", goal=64.0,
+               less_is_better=True, note=f"beside {middle[0]:.1f} MB with an empty log"),
+        spread("million", "resident memory for them, at its highest", more[1], "MB", goal=64.0,
+               less_is_better=True, note=f"beside {middle[1]:.1f} MB with an empty log"),
+    ]
+
+
+def as_they_come(postgres, node):
+    """The node was there before them, and gets them a hundred thousand at a time."""
+    before = memory(node.process.pid)
+    for number in range(1, LIVE // BURST + 1):
+        revoke(postgres, "revocation_log", BURST)
+        until("the node has read them", lambda: (
+            is_ready(node.management) and held(node) >= number * BURST
+        ))
+    time.sleep(2)
+    after = memory(node.process.pid)
+    return [
+        Figure("million", "resident memory for as many that came while it ran",
+               after[0] - before[0], "MB", goal=64.0, less_is_better=True,
+               note=f"{after[1] - before[0]:.1f} MB at its highest"),
+    ]
+
+
+def bursts(lab, postgres, redis, node, options):
+    """p99 of /verify with a burst in the middle, against the same work in a table nobody reads."""
+    postgres.query("CREATE TABLE twin (LIKE revocation_log INCLUDING ALL)")
+    bounded = Node(lab, postgres, redis, log="bounded.log", verify_mode="bounded",
+                   public_url=f"http://127.0.0.1:{node.port}")
+    token = node.sign_in(node.register(1))[0]["access_token"]
+    nodes = {"linear": node, "bounded": bounded}
+    seconds = max(10, options.seconds * 5)
+
+    def leg(name, table):
+        figures = {}
+
+        def load():
+            figures.update(driver(
+                "paced", port=nodes[name].port, path="/verify", token=token, rate=RATE,
+                connections=64, milliseconds=seconds * 1000,
+            ))
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        time.sleep(seconds / 3)
+        if table:
+            revoke(postgres, table, BURST)
+        thread.join()
+        if figures.get("failures") != 0:
+            raise SystemExit(f"/verify failed: {figures}")
+        return figures
+
+    legs = {
+        f"{name} {table}": lambda name=name, table=table: leg(name, table)
+        for name in nodes for table in (None, "twin", "revocation_log")
+    }
+    leg("linear", None)
+    results = rounds(options.rounds, legs)
+    return [line for name in nodes for line in shown_bursts(name, results, seconds)]
+
+
+def shown_bursts(name, results, seconds):
+    def middle(leg, key):
+        return statistics.median(each[f"{name} {leg}"][key] for each in results)
+
+    def times(leg):
+        return (f"p50 {middle(leg, 'p50_ms'):.2f}, p99 {middle(leg, 'p99_ms'):.2f}, "
+                f"p99.9 {middle(leg, 'p999_ms'):.1f}, longest {middle(leg, 'max_ms'):.1f} ms")
+
+    moved = [
+        each[f"{name} revocation_log"]["p99_ms"] - each[f"{name} twin"]["p99_ms"]
+        for each in results
+    ]
+    goal = {"goal": 1.0} if name == "linear" else {}
+    return [
+        spread("million", f"100,000 at once move p99 of /verify by, {name}", moved, "ms",
+               less_is_better=True, note=f"of {seconds} s at {RATE:,}/s; {times('revocation_log')}",
+               **goal),
+        Figure("million", f"p99 while as many rows go to another table, {name}",
+               middle("twin", "p99_ms"), "ms", note=f"{times('twin')}; without any "
+               f"{times(None)}"),
+    ]
