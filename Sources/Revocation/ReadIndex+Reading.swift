@@ -124,7 +124,7 @@ extension ReadIndex {
 
     // MARK: Into the set
 
-    /// Puts entries into the set, a few for each time the lock is held; returns how many there were.
+    /// Puts entries into the set, a few each time the lock is held; returns how many there were.
     ///
     /// - Parameter reading: where they are what came since the last reading: the age of the newest
     ///   that is news is noted.

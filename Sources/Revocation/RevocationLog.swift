@@ -209,7 +209,7 @@ package enum RevocationLog {
         DECLARE revocations NO SCROLL CURSOR FOR
         SELECT \(PackedEntries.sql)
           FROM revocation_log r
-         WHERE r.expires_at > now() - interval '2 minutes'
+         WHERE r.expires_at > clock_timestamp() - interval '2 minutes'
         """,
         kind: .solo
     )
