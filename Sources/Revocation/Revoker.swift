@@ -13,7 +13,7 @@ package final class Revoker: Sendable {
         var core = RevokerCore()
         var nextTicket: RevokerCore.Ticket = 0
     }
-    private let database: any PostgresExecutor
+    let database: PostgresPool
     private let members: AuthorityMembers
     private let mirror: RevocationMirror?
     private let logger: Logger
@@ -25,7 +25,7 @@ package final class Revoker: Sendable {
     ///
     /// - Parameter mirror: what is told of each revocation after it is in force.
     package init(
-        database: any PostgresExecutor,
+        database: PostgresPool,
         members: AuthorityMembers,
         mirror: RevocationMirror? = nil,
         logger: Logger,
@@ -74,7 +74,9 @@ package final class Revoker: Sendable {
             "the authority is closed",
             metadata: ["epoch": "\(authority.epoch)", "reason": "\(reason)"]
         )
-        try await run { .distrusted($0, authority) }
+        let observed = try await self.authority()
+        guard observed.authority == authority else { return try await settle() }
+        try await run { .distrusted($0, authority, in: observed.history) }
     }
 
     /// The row as it is now.
@@ -85,7 +87,8 @@ package final class Revoker: Sendable {
         return observed
     }
 
-    private func acknowledge(_ entries: [RevocationEntry]) async throws {
+    /// Returns when these, which are committed, may be acknowledged.
+    func acknowledge(_ entries: [RevocationEntry]) async throws {
         let begun = MonotonicInstant.now
         try await run { .committed($0, entries) }
         acknowledgeTime.record(.now - begun)

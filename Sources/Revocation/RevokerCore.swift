@@ -14,8 +14,9 @@ package struct RevokerCore: Sendable {
     package enum Event: Sendable {
         /// These revocations are committed; with none, the ticket waits until nothing drains.
         case committed(Ticket, [RevocationEntry])
-        /// The authority is to be closed.
-        case distrusted(Ticket, Authority)
+        /// The authority is to be closed; it was read in this history of the database, or earlier
+        /// than anything else where that is not known.
+        case distrusted(Ticket, Authority, in: DatabaseTimeline? = nil)
         /// The row was read, with a statement sent after `readAuthority`; `at` is when its answer
         /// arrived.
         case observed(Ticket, Authority, DatabaseTimeline, at: MonotonicInstant)
@@ -85,8 +86,10 @@ package struct RevokerCore: Sendable {
         case .committed(let ticket, let entries):
             tickets[ticket] = (entries, .reading)
             return [.readAuthority(ticket)]
-        case .distrusted(let ticket, let authority):
+        case .distrusted(let ticket, let authority, let history):
             tickets[ticket] = ([], .reading)
+            // Before the fences, or those that follow would be taken for another history's.
+            if let history { enter(history) }
             return beginClosing(ticket, authority)
         case .observed(let ticket, let authority, let history, let now):
             note(authority, history, at: now)
@@ -141,16 +144,19 @@ package struct RevokerCore: Sendable {
         _ history: DatabaseTimeline,
         at now: MonotonicInstant
     ) {
-        if self.history != history {
-            (draining, fencedEpochs) = (nil, [])
-            self.history = history
-        }
+        enter(history)
         fencedEpochs = fencedEpochs.filter { $0 > authority.epoch - Self.memory }
         guard authority.state == .draining else {
             if let draining, draining.epoch <= authority.epoch { self.draining = nil }
             return
         }
         if draining?.epoch != authority.epoch { draining = (authority.epoch, now) }
+    }
+
+    private mutating func enter(_ history: DatabaseTimeline) {
+        guard self.history != history else { return }
+        (draining, fencedEpochs) = (nil, [])
+        self.history = history
     }
 
     /// A publication nobody knows the outcome of counts as missed.

@@ -114,6 +114,20 @@ import Testing
         )
     }
 
+    @Test func `A closing that is the first thing of all profits from its fences too (F4)`() {
+        let adopted = authority(4, .redis, members: "a")
+        for known in [history, nil] {
+            var core = RevokerCore()
+            _ = core.step(.distrusted(1, adopted, in: known))
+            _ = core.step(.fenced(1, token("a"), true))
+            #expect(core.step(.closed(1)).texts == ["read 1"])
+            let seen = core.step(.observed(1, authority(5, .draining), history, at: at(0)))
+            // Fences that may be of another history count for nothing.
+            let isFenced = known != nil
+            #expect(seen.texts == (isFenced ? ["drained 5", "acknowledge 1"] : ["wake 1 100"]))
+        }
+    }
+
     @Test func `Memory that is full is a publication that failed (H6)`() {
         var core = publishing("a")
         #expect(core.step(.published(1, token("a"), false)).texts.first == "close 1 4")
