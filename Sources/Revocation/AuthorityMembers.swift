@@ -153,7 +153,14 @@ package final class AuthorityMembers: Sendable {
 
     /// Takes the token from a member; false unless it is certain that it is gone.
     func fence(_ member: AuthorityMember) async -> Bool {
-        await script(AuthorityScripts.fence, keys: [AuthorityScripts.head], member, [])
+        // Nobody asks a member that was away when it was adopted.
+        guard let identity = member.identity else { return true }
+        return await script(
+            AuthorityScripts.fence,
+            keys: [AuthorityScripts.head],
+            member,
+            [.text(identity.runID)]
+        )
     }
 
     private func script(

@@ -28,13 +28,21 @@ enum AuthorityScripts {
             """
     )
 
-    /// Takes the token away; afterwards it is not there, whether it was or not.
+    /// Takes the token away; afterwards it is provably not there.
+    ///
+    /// Where there is no such token only the process that was adopted can vouch for that: the name
+    /// of a member may lead to another server from here than from the nodes that read it.
     static let fence = RedisScript(
         name: "authority.fence",
         source: """
             local h = redis.call('GET', KEYS[1])
             if h and string.sub(h, 1, #ARGV[1] + 1) == ARGV[1] .. ':' then
                 redis.call('DEL', KEYS[1])
+                return 1
+            end
+            local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+            if run ~= ARGV[2] then
+                return redis.error_reply('STRANGER not the process that was adopted')
             end
             return 1
             """

@@ -2,6 +2,8 @@
 // them. What is asked each time is the same: is a token good where it must be, and is it refused on
 // every node as soon as its revocation has been acknowledged (W1, S1)?
 import ClusterKit
+import Glibc
+import Logging
 import Postgres
 import Primitives
 import Revocation
@@ -238,6 +240,93 @@ import Testing
             #expect(MonotonicInstant.now - begun >= .seconds(1))
             #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
             #expect(try await cluster.text("SELECT state FROM revocation_authority") == "pg")
+        }
+    }
+
+    /// The name of the member leads to another server from where the operator closes the epoch.
+    @Test func `A fence on another server of the same name fences nobody (F2, H2, A4)`()
+        async throws
+    {
+        let (one, other) = (try await RedisServer.start(), try await RedisServer.start())
+        let link = one.folder + "/member.sock"
+        try #require(symlink(one.socket, link) == 0)
+        let lease = Duration.seconds(3)
+        let settings = [
+            "authority.members": "unix://\(link)", "authority.lease": "3s",
+            "authority.poll_limit": "5s", "authority.publish_limit": "5s",
+        ]
+        let cut = ["authority.members": "unix:///nowhere/redis.sock"]
+        try await Cluster.run(2, set: settings, only: [1: cut]) { cluster in
+            _ = try await cluster.signUp()
+            _ = try await cluster.nodes[0].keeper.adopt()
+            let pair = try await cluster.signIn()
+            #expect(try await cluster.isGoodEverywhere(pair.accessToken))
+            unlink(link)
+            try #require(symlink(other.socket, link) == 0)
+            try await settle(cluster.nodes[0])
+            try await cluster.nodes[0].readIndex.renew()
+            let begun = MonotonicInstant.now
+            #expect(try await cluster.authority(.close).state == "pg")
+            // The second node acknowledges at once: PostgreSQL is the authority.
+            try await cluster.logOut(pair, on: 1)
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            #expect(MonotonicInstant.now - begun >= lease)
+        }
+    }
+
+    @Test func `A node that boots into a running epoch misses nothing (H15, W1)`() async throws {
+        try await withMembers(3, nodes: 1) { cluster, _ in
+            let node = cluster.nodes[0]
+            for round in 0..<3 {
+                let before = try await cluster.signIn()
+                try await cluster.logOut(before)
+                let metrics = MetricsRegistry()
+                let booting = ReadIndex(
+                    database: node.pool,
+                    members: node.members,
+                    revoker: node.revoker,
+                    readLimit: .seconds(10),
+                    clock: .system,
+                    logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
+                    metrics: metrics
+                )
+                try await booting.load()
+                // Between its first statement and its first look at the members' positions.
+                var ended = [before.sessionID]
+                var polls = 0
+                for _ in 0..<5 {
+                    let pair = try await cluster.signIn()
+                    try await cluster.logOut(pair)
+                    ended.append(pair.sessionID)
+                    try await booting.confirm()
+                    let missing = booting.look { set in
+                        ended.count { !set.contains(RevocationSubject(.session, $0)) }
+                    }
+                    #expect(missing == 0, "round \(round)")
+                    polls =
+                        metrics.exposition().split(separator: "\n")
+                        .first { $0.hasPrefix("watchword_revocation_poll_seconds_count ") }
+                        .flatMap { $0.split(separator: " ").last.flatMap { Int($0) } } ?? 0
+                }
+                #expect(polls > 0, "the members have answered nothing, round \(round)")
+            }
+        }
+    }
+
+    /// Its revoker died between the commit and the publication.
+    @Test func `A renewal tells what was never published (H18)`() async throws {
+        try await withMembers(1) { cluster, _ in
+            let pair = try await cluster.signIn()
+            for node in cluster.nodes { try await settle(node) }
+            try await cluster.run(
+                """
+                INSERT INTO revocation_log (kind, subject, expires_at)
+                VALUES (2, uuid_send('\(pair.sessionID)'), revocation_expiry())
+                """
+            )
+            for node in cluster.nodes { try await node.readIndex.renew() }
+            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            #expect(try await cluster.number(Self.adopted) == 1)
         }
     }
 
