@@ -127,7 +127,7 @@ CREATE TABLE public.revocation_log (
     ver bigint DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT revocation_log_kind_check CHECK (((kind >= 1) AND (kind <= 10))),
+    CONSTRAINT revocation_log_kind_check CHECK (((kind >= 1) AND (kind <= 11))),
     CONSTRAINT revocation_log_subject_length CHECK ((length(subject) = 16))
 )
 PARTITION BY RANGE (created_at);
@@ -155,6 +155,16 @@ CREATE TABLE public.roles (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT roles_name_form CHECK ((name ~ '^[a-z][a-z0-9._-]{1,62}$'::text))
 );
+
+CREATE TABLE public.session_ends (
+    account_id uuid NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    ends integer NOT NULL,
+    version bigint NOT NULL,
+    entry_at timestamp with time zone NOT NULL,
+    CONSTRAINT session_ends_ends_positive CHECK ((ends >= 0))
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.sessions (
     id uuid NOT NULL,
@@ -241,6 +251,9 @@ ALTER TABLE ONLY public.roles
 ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.session_ends
+    ADD CONSTRAINT session_ends_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
@@ -279,6 +292,9 @@ ALTER TABLE public.login_history
 
 ALTER TABLE ONLY public.role_permissions
     ADD CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role_id) REFERENCES public.roles(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.session_ends
+    ADD CONSTRAINT session_ends_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE public.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

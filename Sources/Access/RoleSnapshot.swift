@@ -51,6 +51,8 @@ package final class RoleKeeper: Service {
         var absent: [RoleID: MonotonicInstant] = [:]
         /// Counts the readings; what was made from an older one is made anew.
         var generation = 0
+        /// Which news of the revocation log the snapshot holds.
+        var holds = 0
     }
     private let database: any PostgresExecutor
     private let logger: Logger
@@ -71,6 +73,23 @@ package final class RoleKeeper: Service {
     /// The snapshot, and a number that is another one for each that was read.
     package var current: (snapshot: RoleSnapshot, generation: Int) {
         state.withLock { ($0.snapshot, $0.generation) }
+    }
+
+    /// Which of the news of the revocation log about roles the snapshot holds.
+    package var heldChanges: Int { state.withLock { $0.holds } }
+
+    /// Reads the roles, unless a reading that began after so many of these news has done so.
+    ///
+    /// One statement for all who wait.
+    package func catchUp(to changes: Int) async throws {
+        // Who has waited twice for a reading that was begun too early has waited enough.
+        for _ in 0..<3 where heldChanges < changes {
+            _ = try await reads.run(.everything) {
+                try await reload()
+                state.withLock { $0.holds = max($0.holds, changes) }
+            }
+        }
+        guard heldChanges >= changes else { throw SharedReadFault.unread }
     }
 
     /// Reads the roles.

@@ -4,23 +4,23 @@ import Primitives
 import Synchronization
 
 /// Why a reading that somebody waited for did not come.
-enum SharedReadFault: Fault {
+package enum SharedReadFault: Fault {
     /// The one who read failed.
     case unread
     /// Too many wait.
     case overloaded
 
-    var isTransient: Bool { true }
-    var description: String {
+    package var isTransient: Bool { true }
+    package var description: String {
         switch self {
-        case .unread: "the roles could not be read"
-        case .overloaded: "too many requests wait for roles"
+        case .unread: "what others read could not be read"
+        case .overloaded: "too many requests wait for what another reads"
         }
     }
 }
 
 /// Readings under way, by what is read.
-final class SharedRead<Key: Hashable & Sendable>: Sendable {
+package final class SharedRead<Key: Hashable & Sendable>: Sendable {
     private typealias Waiter = CheckedContinuation<Bool, any Error>
     private struct State {
         var waiting: [Key: [Waiter]] = [:]
@@ -30,10 +30,11 @@ final class SharedRead<Key: Hashable & Sendable>: Sendable {
     private let limit: Int
     private let state = Mutex(State())
 
-    init(limit: Int = 4096) { self.limit = limit }
+    /// Nothing is under way yet.
+    package init(limit: Int = 4096) { self.limit = limit }
 
     /// Runs `read`, or waits until the one that is under way has ended; whether it ran.
-    func run(_ key: Key, _ read: () async throws -> Void) async throws -> Bool {
+    package func run(_ key: Key, _ read: () async throws -> Void) async throws -> Bool {
         let isMine = try await withCheckedThrowingContinuation { (waiter: Waiter) in
             let verdict: Result<Bool, any Error>? = state.withLock { state in
                 guard state.waiting[key] != nil else {

@@ -78,7 +78,10 @@ extension AuthorityCore {
         let token = member.token
         var last = after
         for item in reply.entries {
-            guard item.position == last + 1 else { return gap(batch, token, reply) }
+            // What cannot be read is not passed over: PostgreSQL is asked what it is (W10).
+            guard item.position == last + 1, item.entry != nil else {
+                return gap(batch, token, reply)
+            }
             last = item.position
         }
         let goal = polls[batch]?.goals[token] ?? reply.position

@@ -24,6 +24,8 @@ struct PackedEntries: Sendable {
     private(set) var taken = 0
     /// Whether a value was not a number of whole entries; nothing may rest on such an answer.
     private(set) var isMalformed = false
+    /// When the last of those has expired whose kind this version cannot judge; nil for none.
+    private(set) var blindUntil: Timestamp?
 
     /// All entries in one column of `answer`.
     init(_ answer: PostgresResult, column: Int) {
@@ -33,8 +35,8 @@ struct PackedEntries: Sendable {
 
     /// Takes the next ones, at most `limit`; false when there are no more.
     ///
-    /// A kind of a newer version than ours is passed over: it cannot name anything we issue or
-    /// check, except that a node must not run so far behind (the schema version check at start).
+    /// A kind of a newer version than ours may cover any token: `blindUntil` tells, and nothing is
+    /// judged until it is over, or this node is gone (W10).
     mutating func take(_ limit: Int, _ body: (RevocationEntry, Timestamp) -> Void) -> Bool {
         var left = limit
         while left > 0, row < answer.count {
@@ -49,7 +51,9 @@ struct PackedEntries: Sendable {
                 }
                 end = min(whole, start + left * Self.width)
                 isOver = end == whole
-                bytes.withUnsafeBytes { Self.visit($0, from: start, to: end, body) }
+                bytes.withUnsafeBytes { raw in
+                    Self.visit(raw, from: start, to: end, blindUntil: &blindUntil, body)
+                }
             }
             taken += (end - start) / Self.width
             left -= (end - start) / Self.width
@@ -62,13 +66,18 @@ struct PackedEntries: Sendable {
         _ bytes: UnsafeRawBufferPointer,
         from start: Int,
         to end: Int,
+        blindUntil: inout Timestamp?,
         _ body: (RevocationEntry, Timestamp) -> Void
     ) {
         func word<Word: FixedWidthInteger & BitwiseCopyable>(_ at: Int, _: Word.Type) -> Word {
             Word(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: Word.self))
         }
         for at in stride(from: start, to: end, by: width) {
-            guard let kind = RevocationKind(rawValue: word(at, Int16.self)) else { continue }
+            let expiresAt = time(word(at + 26, Int64.self))
+            guard let kind = RevocationKind(judged: word(at, Int16.self)) else {
+                blindUntil = max(blindUntil ?? expiresAt, expiresAt)
+                continue
+            }
             let id = ID<Named.Entry>(
                 high: word(at + 2, UInt64.self),
                 low: word(at + 10, UInt64.self)
@@ -77,7 +86,7 @@ struct PackedEntries: Sendable {
                 RevocationEntry(
                     RevocationSubject(kind, id),
                     version: word(at + 18, Int64.self),
-                    expiresAt: time(word(at + 26, Int64.self))
+                    expiresAt: expiresAt
                 ),
                 time(word(at + 34, Int64.self))
             )

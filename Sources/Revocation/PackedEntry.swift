@@ -27,15 +27,15 @@ extension RevocationEntry {
         return out
     }
 
-    /// The one that these bytes are; nil for another length or a kind of a newer version than ours,
-    /// which cannot name anything we issue.
+    /// The one that these bytes are; nil for another length or a kind that this version cannot
+    /// judge, of which only PostgreSQL knows how long it matters.
     init?(packed bytes: ArraySlice<UInt8>) {
         guard bytes.count == Self.packedBytes else { return nil }
         func word<Word: FixedWidthInteger>(_ offset: Int, _ type: Word.Type) -> Word {
             let start = bytes.startIndex + offset
             return bytes[start..<start + Word.bitWidth / 8].reduce(0) { $0 << 8 | Word($1) }
         }
-        guard let kind = RevocationKind(rawValue: Int16(bitPattern: word(0, UInt16.self))) else {
+        guard let kind = RevocationKind(judged: Int16(bitPattern: word(0, UInt16.self))) else {
             return nil
         }
         let id = ID<Named.Entry>(high: word(2, UInt64.self), low: word(10, UInt64.self))

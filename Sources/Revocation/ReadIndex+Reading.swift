@@ -141,6 +141,9 @@ extension ReadIndex {
             }
         }
         guard !entries.isMalformed else { throw ReadIndexFault.unconfirmed }
+        if let blind = entries.blindUntil {
+            state.withLock { $0.known.blindUntil = max($0.known.blindUntil ?? blind, blind) }
+        }
         if let newest, let reading { lag.record(max(.zero, reading.databaseTime - newest)) }
         return entries.taken
     }

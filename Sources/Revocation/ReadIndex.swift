@@ -13,12 +13,16 @@ package enum ReadIndexFault: Fault {
     case unconfirmed
     /// Too many checks wait.
     case overloaded
+    /// The log holds a revocation of a kind that this version cannot judge.
+    case unknownKind
 
     package var isTransient: Bool { true }
     package var description: String {
         switch self {
         case .unconfirmed: "the revocation log could not be read"
         case .overloaded: "too many checks wait for the revocation log"
+        case .unknownKind:
+            "the revocation log holds a kind of revocation that this version does not know"
         }
     }
 }
@@ -35,6 +39,11 @@ package struct ReadIndexState: Sendable {
     package var skew: Duration = .zero
     /// The snapshot of a read that has answered, for the sampler.
     package var mark: RevocationMark?
+    /// Until when there are revocations that this version cannot judge; nil for none.
+    package var blindUntil: Timestamp?
+
+    /// Whether there are revocations that this version cannot judge: then it judges nothing (W10).
+    package var isBlind: Bool { blindUntil.map { $0 > databaseTime - .seconds(60) } ?? false }
 }
 
 /// The read-index of one node.
@@ -144,6 +153,11 @@ package final class ReadIndex: Sendable {
     /// What is known of the database.
     package var known: ReadIndexState { state.withLock { $0.known } }
 
+    /// Whether checks may rest on what is in memory, and how new that is.
+    package var freshness: (readAt: MonotonicInstant?, isBlind: Bool, roleChanges: Int) {
+        state.withLock { ($0.known.readAt, $0.known.isBlind, $0.set.roleChanges) }
+    }
+
     /// The database's clock at the last read.
     package var databaseTime: Timestamp { state.withLock { $0.known.databaseTime } }
 
@@ -175,11 +189,12 @@ package final class ReadIndex: Sendable {
             perform(effects)
         }
         switch signal {
-        case .answered: return
+        case .answered: break
         case .refused: throw ReadIndexFault.unconfirmed
         case .overloaded: throw ReadIndexFault.overloaded
         case .lead(let batch): try await lead(batch, limit)
         }
+        if freshness.isBlind { throw ReadIndexFault.unknownKind }
     }
 
     /// Reads the whole log for the first time, which no check waits for yet.

@@ -14,9 +14,9 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
     case accountState = 4
     /// What a role permits.
     case role = 5
-    /// All tokens of a client older than `version`.
+    /// All tokens of a client issued before `version`, in milliseconds since the epoch.
     case client = 6
-    /// All tokens of a tenant older than `version`.
+    /// All tokens of a tenant older than `version`; no token names a tenant yet.
     case tenant = 7
     /// All tokens signed by one key, by `kid`.
     case signingKey = 8
@@ -24,13 +24,23 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
     case global = 9
     /// What an account may do: compared with the rights version its tokens carry.
     case rights = 10
+    /// Sessions of an account, some of which were ended: PostgreSQL knows which, as of `version`.
+    case sessions = 11
 
     /// Whether what it names is revoked up to a version only, and not altogether.
     package var hasVersions: Bool {
         switch self {
         case .token, .session, .signingKey: false
-        case .signature, .accountState, .role, .client, .tenant, .global, .rights: true
+        case .signature, .accountState, .role, .client, .tenant, .global, .rights, .sessions: true
         }
+    }
+
+    /// The kind of a row of the log, where this version can tell which tokens such a row covers.
+    ///
+    /// What it cannot judge it must not ignore: the node answers nobody while there is one (W10).
+    init?(judged raw: Int16) {
+        guard let kind = RevocationKind(rawValue: raw), kind != .tenant else { return nil }
+        self = kind
     }
 }
 

@@ -46,14 +46,13 @@ package enum RevocationLog {
             SELECT u.kind, u.subject, u.ver, to_timestamp(u.expires_us / 1000000.0) AS expires_at
               FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
                    AS u (kind, subject, ver, expires_us)
-        ), rotated AS (
-            UPDATE account_signatures g
-               SET generation = e.ver, rotated_at = clock_timestamp()
-              FROM e
-             WHERE e.kind = \("\(RevocationKind.signature.rawValue)")
-               AND g.account_id = e.subject
-               AND g.generation < e.ver
-        ), ended AS (
+        ), \(restoredSignatures), \(append(
+            as: "logged_signatures",
+            .signature,
+            subject: "outdated.account_id",
+            version: "outdated.generation",
+            from: "outdated"
+        )), ended AS (
             UPDATE sessions s
                SET revoked_at = clock_timestamp(), end_reason = 'restored'
               FROM e

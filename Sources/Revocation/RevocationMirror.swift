@@ -69,6 +69,7 @@ extension RevocationKind {
         case .signingKey: "signing-key"
         case .global: "global"
         case .rights: "rights"
+        case .sessions: "sessions"
         }
     }
 }

@@ -22,6 +22,10 @@ package struct RevocationSet: Sendable {
 
     /// How many subjects are revoked.
     package private(set) var count = 0
+    /// A bit for each kind that there ever was one of.
+    private var kindsSeen: UInt32 = 0
+    /// Counts the news of what roles permit; whoever has read the roles since holds them (H27).
+    package private(set) var roleChanges = 0
 
     /// Adds one; of two for a subject the greater version and the later expiry hold.
     ///
@@ -29,14 +33,16 @@ package struct RevocationSet: Sendable {
     @discardableResult
     package mutating func insert(_ entry: RevocationEntry) -> Bool {
         let hash = Self.hash(entry.subject)
-        switch tables[Self.table(entry.subject, hash)].insert(entry, hash) {
-        case .added:
-            count += 1
-            return true
-        case .raised: return true
-        case .known: return false
-        }
+        let change = tables[Self.table(entry.subject, hash)].insert(entry, hash)
+        guard change != .known else { return false }
+        if change == .added { count += 1 }
+        kindsSeen |= 1 << entry.subject.kind.rawValue
+        if entry.subject.kind == .role { roleChanges += 1 }
+        return true
     }
+
+    /// Whether there was ever anything of a kind; saves the look-up of kinds that are rare.
+    package func hasHeld(_ kind: RevocationKind) -> Bool { kindsSeen >> kind.rawValue & 1 == 1 }
 
     /// Whether `subject` itself is revoked, whatever the version.
     package func contains(_ subject: RevocationSubject) -> Bool {

@@ -1,5 +1,5 @@
-// The settings of what stands beside the revocation protocol: the sampler that checks it, and the
-// mirror for readers outside. Neither has a part in any answer.
+// The settings of the revocation log, and of what stands beside the protocol and has no part in any
+// answer: the sampler that checks it, and the mirror for readers outside.
 package import Primitives
 
 /// What is done besides revoking and checking.
@@ -8,6 +8,8 @@ package struct RevocationSettings: Sendable {
     package var samplerShare: Double
     /// Whether revocations are copied to keys of the cache Redis.
     package var isMirrored: Bool
+    /// How many ends of sessions of one account in a minute get entries of their own; 0 for all.
+    package var collapseAfter: Int
 
     /// Reads them.
     package init(from source: SettingsSource) {
@@ -29,6 +31,14 @@ package struct RevocationSettings: Sendable {
                 )
             )
         }
+        collapseAfter = source.integer(
+            "revocation.collapse_after",
+            default: 30,
+            within: 0...1_000_000,
+            help: "How many sessions of one account that end in a minute are told to the nodes one"
+                + " by one; for more, nodes ask PostgreSQL which of its sessions are alive. 0 never"
+                + " does that."
+        )
         isMirrored = source.boolean(
             "revocation.mirror",
             default: false,

@@ -25,12 +25,17 @@ package enum LogOutRefusal: Refusal, Equatable {
 package struct LogOut: Sendable {
     let revoker: Revoker
     let minting: Minting
+    let collapseAfter: Int
     let entropy: Entropy
 
     /// The use case.
-    package init(revoker: Revoker, minting: Minting, entropy: Entropy) {
+    ///
+    /// - Parameter collapseAfter: how many ends of sessions of one account in a minute are told to
+    ///   the nodes one by one; 0 for all.
+    package init(revoker: Revoker, minting: Minting, collapseAfter: Int, entropy: Entropy) {
         self.revoker = revoker
         self.minting = minting
+        self.collapseAfter = collapseAfter
         self.entropy = entropy
     }
 
@@ -120,7 +125,8 @@ package struct LogOut: Sendable {
                 binds.entry,
                 binds.at,
                 binds.address,
-                binds.request
+                binds.request,
+                Int32(collapseAfter)
             )
         )
         return ended != nil

@@ -32,18 +32,23 @@ package struct Refresh: Sendable {
     let database: any PostgresExecutor
     let revoker: Revoker
     let minting: Minting
+    let collapseAfter: Int
     let entropy: Entropy
 
     /// The use case.
+    ///
+    /// - Parameter collapseAfter: as for `LogOut`.
     package init(
         database: any PostgresExecutor,
         revoker: Revoker,
         minting: Minting,
+        collapseAfter: Int,
         entropy: Entropy
     ) {
         self.database = database
         self.revoker = revoker
         self.minting = minting
+        self.collapseAfter = collapseAfter
         self.entropy = entropy
     }
 
@@ -109,7 +114,8 @@ package struct Refresh: Sendable {
                 binds.entry,
                 binds.at,
                 binds.address,
-                binds.request
+                binds.request,
+                Int32(collapseAfter)
             )
         )
     }

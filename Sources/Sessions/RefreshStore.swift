@@ -97,7 +97,7 @@ package enum RefreshStore {
              WHERE t.id = v.id
                AND v.outcome = 'reused'
             RETURNING t.id, t.account_id
-        ), \(RevocationLog.append(as: "logged", .session, subject: "ended.id", from: "ended")),
+        ), \(RevocationLog.appendEnd(as: "logged", from: "ended", limit: 10)),
         in_grace AS (SELECT v.id, v.account_id FROM verdict v WHERE v.outcome = 'grace'),
         \(AuditLog.append(
             as: "audited_grace",
@@ -145,6 +145,7 @@ package enum RefreshStore {
         Timestamp.self,
         String.self,
         RequestID.self,
+        Int32.self,
         decode: { row in
             (mint: try MintRow(row), outcome: try row.get(11, as: String.self))
         }

@@ -77,7 +77,7 @@ package enum SessionStore {
         greatest(g.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
         """
 
-    /// Ends one session of an account.
+    /// Ends one session of an account; beyond `$8` of them a minute they are collapsed (H25).
     ///
     /// No row: there is none of that id.
     static let end = RevokingStatement(
@@ -90,8 +90,7 @@ package enum SessionStore {
              WHERE s.id = $1
                AND s.account_id = $2
             RETURNING s.id, s.account_id
-        ), \(RevocationLog.append(as: "logged", .session, subject: "ended.id", from: "ended")),
-        \(AuditLog.append(
+        ), \(RevocationLog.appendEnd(as: "logged", from: "ended", limit: 8)), \(AuditLog.append(
             as: "audited",
             .sessionEnded,
             account: "ended.account_id",
@@ -119,6 +118,7 @@ package enum SessionStore {
         Timestamp.self,
         String.self,
         RequestID.self,
+        Int32.self,
         decode: { try $0.get(0, as: SessionID.self) }
     )
 
@@ -386,10 +386,36 @@ package enum SessionStore {
         }
     )
 
+    /// Which of these sessions nobody has ended, and as of which version of their accounts' ends
+    /// (H25).
+    ///
+    /// Raises an error on a standby, whose history may be behind (H10). By the primary key.
+    static let resolve = Statement(
+        "sessions.resolve",
+        """
+        SELECT u.id,
+               s.id IS NOT NULL AND s.revoked_at IS NULL,
+               COALESCE(c.version, 0),
+               pg_current_wal_lsn()::text
+          FROM unnest($1::uuid[]) u (id)
+          LEFT JOIN sessions s ON s.id = u.id
+          LEFT JOIN session_ends c ON c.account_id = s.account_id
+        """,
+        binds: [SessionID].self,
+        decode: { row in
+            ResolvedSession(
+                session: try row.get(0, as: SessionID.self),
+                isAlive: try row.get(1, as: Bool.self),
+                version: try row.get(2, as: Int64.self)
+            )
+        }
+    )
+
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
         [
-            end.info, endAll.info, endOthers.info, changePassword.info, recordWrongPassword.info,
+            resolve.info, end.info, endAll.info, endOthers.info, changePassword.info,
+            recordWrongPassword.info,
             list.info, history.info,
         ]
     }

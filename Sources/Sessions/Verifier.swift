@@ -1,6 +1,8 @@
 // The check that every guarded request goes through, here and at the gateways: is this token ours,
 // not over, and not revoked? The answer covers every revocation acknowledged before the request
 // arrived (W1), or there is none.
+package import Access
+import Crypto
 package import Primitives
 package import Revocation
 package import Tokens
@@ -40,6 +42,8 @@ package struct Verifier: Sendable {
     let cache: TokenCache
     let readIndex: ReadIndex
     let sampler: RevocationSampler
+    let resolver: SessionResolver
+    let roles: RoleKeeper
     let clock: WallClock
 
     /// A verifier for the tokens that `checker` accepts.
@@ -49,6 +53,8 @@ package struct Verifier: Sendable {
         cache: TokenCache,
         readIndex: ReadIndex,
         sampler: RevocationSampler,
+        resolver: SessionResolver,
+        roles: RoleKeeper,
         clock: WallClock
     ) {
         self.checker = checker
@@ -56,6 +62,8 @@ package struct Verifier: Sendable {
         self.cache = cache
         self.readIndex = readIndex
         self.sampler = sampler
+        self.resolver = resolver
+        self.roles = roles
         self.clock = clock
     }
 
@@ -86,13 +94,20 @@ package struct Verifier: Sendable {
         if isOver(claims) { return .refused(.expired, claims) }
         // Before the confirmation: what was in force by now must be seen by it.
         let sample = sampler.draw(staleness: staleness)
-        if !isFresh(within: staleness) { try await readIndex.confirm() }
-        // The wait may have outlived the token, so `flaw` looks at its end again.
-        let standing = standing
-        let flaw = readIndex.look { self.flaw(claims, standing, $0) }
-        if let flaw { return .refused(flaw, claims) }
-        if let sample { accepted(sample, claims) }
-        return .accepted(claims)
+        if !isFresh(within: staleness) { try await confirm() }
+        var answered: Resolution = [:]
+        for _ in 0..<2 {
+            // The wait may have outlived the token, so `find` looks at its end again.
+            let standing = standing
+            switch readIndex.look({ find(claims, standing, $0, answered) }) {
+            case .good:
+                if let sample { accepted(sample, claims) }
+                return .accepted(claims)
+            case .flawed(let flaw): return .refused(flaw, claims)
+            case .open(let question): answered = try await resolver.resolve(question)
+            }
+        }
+        throw ReadIndexFault.unconfirmed
     }
 
     private func recognise(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {
@@ -113,6 +128,8 @@ package struct Verifier: Sendable {
 
     /// Whether any of the revocations that can cover a token does; the scopes are combined by
     /// "any", never by "the first that is set" (revocation.md 1.8).
+    ///
+    /// Without those that only PostgreSQL can tell: `open`.
     private static func isRevoked(_ claims: AccessClaims, _ set: borrowing RevocationSet) -> Bool {
         if set.count == 0 { return false }
         if set.contains(RevocationSubject(.token, claims.tokenID)) { return true }
@@ -125,7 +142,19 @@ package struct Verifier: Sendable {
             return true
         }
         let issued = claims.issuedAt.microseconds / 1000
+        if set.hasHeld(.client), isBelow(issued, .client(named: claims.clientID), set) { return true }
         return isBelow(issued, RevocationSubject(only: .global), set)
+    }
+
+    /// What must be asked of PostgreSQL about a token; nil for nothing, or nothing any more (H25).
+    private func open(
+        _ claims: AccessClaims,
+        _ set: borrowing RevocationSet
+    ) -> OpenQuestion? {
+        guard set.hasHeld(.sessions),
+            let version = set.lowestVersion(of: .init(.sessions, claims.accountID))
+        else { return nil }
+        return OpenQuestion(session: claims.sessionID, version: version)
     }
 
     /// Whether a revocation with versions covers what a token carries.
@@ -162,13 +191,20 @@ extension Verifier {
         }
     }
 
-    /// Returns when every revocation acknowledged before this call can be seen (W1).
-    package func confirm() async throws { try await readIndex.confirm() }
+    /// Returns when every revocation acknowledged before this call can be seen (W1), and the roles
+    /// are at least as new as what the log has told of them (H27).
+    package func confirm() async throws {
+        try await readIndex.confirm()
+        try await roles.catchUp(to: readIndex.freshness.roleChanges)
+    }
 
     /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
     /// (revocation.md 1.7, bounded mode).
     package func isFresh(within limit: Duration?) -> Bool {
-        guard let limit, let readAt = readIndex.readAt else { return false }
+        guard let limit else { return false }
+        let known = readIndex.freshness
+        guard let readAt = known.readAt, !known.isBlind, known.roleChanges <= roles.heldChanges
+        else { return false }
         return MonotonicInstant.now - readAt < limit
     }
 
@@ -198,8 +234,40 @@ extension Verifier {
         readIndex.look(body)
     }
 
-    /// Why a genuine token is refused; nil for a good one.
-    package func flaw(
+    /// What a look at the revocations finds.
+    package enum Finding: Sendable {
+        case good
+        case flawed(CredentialFlaw)
+        /// Only PostgreSQL can tell; `resolve` asks.
+        case open(OpenQuestion)
+    }
+
+    /// Asks PostgreSQL what the revocations leave open; a statement for all (H25).
+    package func resolve(_ questions: [OpenQuestion]) async throws -> Resolution {
+        try await resolver.resolve(questions)
+    }
+
+    /// Judges a genuine token.
+    ///
+    /// - Parameter answered: what was asked after the request came.
+    package func find(
+        _ claims: AccessClaims,
+        _ standing: Standing,
+        _ set: borrowing RevocationSet,
+        _ answered: Resolution = [:]
+    ) -> Finding {
+        if let flaw = flaw(claims, standing, set) { return .flawed(flaw) }
+        guard let question = open(claims, set) else { return .good }
+        // An answer to a question that came after the request counts, whatever came after it.
+        switch answered[claims.sessionID] ?? resolver.known(question) {
+        case true?: return .good
+        case false?: return .flawed(.revoked)
+        case nil: return .open(question)
+        }
+    }
+
+    /// Why a genuine token is refused, as far as the revocations tell; nil for nothing.
+    private func flaw(
         _ claims: AccessClaims,
         _ standing: Standing,
         _ set: borrowing RevocationSet
@@ -241,10 +309,26 @@ extension AccessClaims {
             CoveredBy(RevocationSubject(.accountState, accountID), above: signatureGeneration),
             CoveredBy(RevocationSubject(.rights, accountID), above: rightsVersion),
             CoveredBy(
+                RevocationSubject.client(named: clientID),
+                above: issuedAt.microseconds / 1000
+            ),
+            CoveredBy(
                 RevocationSubject(only: .global),
                 above: issuedAt.microseconds / 1000
             ),
         ]
+    }
+}
+
+extension RevocationSubject {
+    /// A client, by `client_id`: its id, or where that is no UUID the first half of its SHA-256.
+    package static func client(named name: String) -> RevocationSubject {
+        if let id = ID<Named.Entry>(name) { return RevocationSubject(.client, id) }
+        let digest = Array(SHA256.hash(data: Array(name.utf8)).prefix(16))
+        guard let id = ID<Named.Entry>(bytes: digest) else {
+            preconditionFailure("sixteen bytes are an id")
+        }
+        return RevocationSubject(.client, id)
     }
 }
 

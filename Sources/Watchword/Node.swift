@@ -134,7 +134,7 @@ struct Node: Sendable {
             sampler: sampler,
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
-            verifyCounters: VerifyCounters(metrics)
+            metrics: metrics
         )
         return Node(
             settings: settings,
@@ -188,7 +188,7 @@ struct Node: Sendable {
         sampler: RevocationSampler,
         hashing: PasswordHashing,
         cache: TokenCache,
-        verifyCounters: VerifyCounters
+        metrics: MetricsRegistry
     ) -> WebServices {
         let minting = Minting(
             settings: settings.sessions,
@@ -219,9 +219,15 @@ struct Node: Sendable {
                 database: pool,
                 revoker: revoker,
                 minting: minting,
+                collapseAfter: settings.revocation.collapseAfter,
                 entropy: entropy
             ),
-            logOut: LogOut(revoker: revoker, minting: minting, entropy: entropy),
+            logOut: LogOut(
+                revoker: revoker,
+                minting: minting,
+                collapseAfter: settings.revocation.collapseAfter,
+                entropy: entropy
+            ),
             changePassword: ChangePassword(
                 database: pool,
                 revoker: revoker,
@@ -242,6 +248,8 @@ struct Node: Sendable {
                 cache: cache,
                 readIndex: readIndex,
                 sampler: sampler,
+                resolver: SessionResolver(database: pool, metrics: metrics),
+                roles: roles,
                 clock: clock
             ),
             keys: keys,
@@ -254,7 +262,7 @@ struct Node: Sendable {
                 allowedOrigins: settings.web.allowedOrigins.union([issuer]),
                 mode: settings.web.verifyMode
             ),
-            verifyCounters: verifyCounters
+            verifyCounters: VerifyCounters(metrics)
         )
     }
 }

@@ -135,6 +135,8 @@ extension Node {
         var database: String?
         do {
             try await readIndex.confirm()
+        } catch ReadIndexFault.unknownKind {
+            database = "\(ReadIndexFault.unknownKind)"
         } catch {
             database = "the revocation log cannot be read"
         }

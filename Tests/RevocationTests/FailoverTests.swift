@@ -69,6 +69,62 @@ import Testing
         await primary.stop()
     }
 
+    /// Which sessions were ended is lost with the primary; that some were is not.
+    @Test func `A standby that missed collapsed ends outdates the whole account (H25, H7, W10)`()
+        async throws
+    {
+        let primary = try await PostgresServer.start()
+        let standby = try await primary.standby()
+        let settings = ["revocation.collapse_after": "1"]
+        try await Cluster.run(2, on: primary, standby: standby, set: settings) { cluster in
+            _ = try await cluster.signUp()
+            var ended: [TokenPair] = []
+            for _ in 0..<3 { ended.append(try await cluster.signIn()) }
+            let kept = try await cluster.signIn()
+            _ = try await cluster.signUp("bob")
+            let bob = try await cluster.signIn("bob")
+            try await Self.cutOff(standby, from: cluster)
+            for pair in ended { try await cluster.logOut(pair) }
+            for pair in ended { #expect(try await cluster.isRevokedEverywhere(pair.accessToken)) }
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+
+            try await primary.crash()
+            try await standby.promote()
+            try await Self.untilAnswered(cluster)
+
+            for pair in ended + [kept] {
+                #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+                await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(pair) }
+            }
+            #expect(try await cluster.isGoodEverywhere(bob.accessToken))
+            let fresh = try await cluster.signIn(on: 1)
+            #expect(try await cluster.isGoodEverywhere(fresh.accessToken))
+            try await cluster.logOut(fresh)
+            #expect(try await cluster.isRevokedEverywhere(fresh.accessToken))
+        }
+        await standby.stop()
+        await primary.stop()
+    }
+
+    /// A restart that lost nothing is no reason to end anybody.
+    @Test func `A server that kept its collapsed ends outdates nobody (H25, H7)`() async throws {
+        let server = try await PostgresServer.start()
+        let settings = ["revocation.collapse_after": "1"]
+        try await Cluster.run(on: server, set: settings) { cluster in
+            _ = try await cluster.signUp()
+            let kept = try await cluster.signIn()
+            var ended: [TokenPair] = []
+            for _ in 0..<3 { ended.append(try await cluster.signIn()) }
+            for pair in ended { try await cluster.logOut(pair) }
+            try await server.crash()
+            try await server.restart()
+            try await Self.untilAnswered(cluster)
+            for pair in ended { #expect(try await cluster.isRevokedEverywhere(pair.accessToken)) }
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+        }
+        await server.stop()
+    }
+
     /// The server recovers by itself: the same process, the same timeline, and transaction numbers
     /// that were given out but not yet written down are given out again.
     @Test func `The death of one backend begins another history (F4, W1)`() async throws {

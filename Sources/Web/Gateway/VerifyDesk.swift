@@ -111,7 +111,8 @@ final class VerifyDesk: @unchecked Sendable {
                 try await verifier.confirm()
                 loop.preconditionInEventLoop()
                 flying -= batch.count
-                answer(batch)
+                let open = pass(batch)
+                if !open.isEmpty { await settle(open) }
             } catch {
                 loop.preconditionInEventLoop()
                 flying -= batch.count
@@ -119,6 +120,21 @@ final class VerifyDesk: @unchecked Sendable {
                 counter.increment(by: batch.count)
             }
         }
+    }
+
+    /// Answers those of whom only PostgreSQL can tell (H25), with one question for all of them.
+    private func settle(_ open: [(front: VerifyFront, question: OpenQuestion)]) async {
+        var fault: any Error = ReadIndexFault.unconfirmed
+        var answers: Resolution = [:]
+        do {
+            answers = try await verifier.resolve(open.map(\.question))
+        } catch {
+            fault = error
+        }
+        loop.preconditionInEventLoop()
+        let rest = pass(open.map(\.front), answers)
+        for (front, _) in rest where front.question != nil { front.refuse(fault) }
+        counter.increment(by: rest.count)
     }
 
     /// Whether a batch is to begin.
@@ -184,13 +200,17 @@ final class VerifyDesk: @unchecked Sendable {
         )
         if verifier.isFresh(within: staleness) { return .ready }
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
+        enqueue(front)
+        return .waiting
+    }
+
+    private func enqueue(_ front: VerifyFront) {
         waiting.append(front)
         // One is woken for all that come before it runs.
         if !isWaking, isDue, let sleeper = sleepers.popLast() {
             isWaking = true
             sleeper.resume()
         }
-        return .waiting
     }
 
     private func refuse(_ error: any Error) -> Start {
@@ -253,29 +273,45 @@ final class VerifyDesk: @unchecked Sendable {
 
     // MARK: Answers
 
-    /// Answers what has waited long enough, each from the revocations as they are now.
-    func answer(_ batch: [VerifyFront]) {
+    /// Answers one that need not wait; false where it waits after all, for PostgreSQL alone can tell.
+    func answer(_ front: VerifyFront) -> Bool {
+        guard !pass([front]).isEmpty else { return true }
+        enqueue(front)
+        return false
+    }
+
+    /// Answers what has waited long enough, each from the revocations as they are now; returns
+    /// those of whom only PostgreSQL can tell.
+    private func pass(
+        _ batch: [VerifyFront],
+        _ answers: Resolution = [:]
+    ) -> [(front: VerifyFront, question: OpenQuestion)] {
         let standing = verifier.standing
         let (roles, generation) = roleKeeper.current
-        let flaws = verifier.look { set in
-            var flaws: [CredentialFlaw?] = []
-            flaws.reserveCapacity(batch.count)
+        let findings = verifier.look { set in
+            var findings: [Verifier.Finding] = []
+            findings.reserveCapacity(batch.count)
             for front in batch {
                 guard let question = front.question else {
-                    flaws.append(nil)
+                    findings.append(.good)
                     continue
                 }
-                flaws.append(verifier.flaw(question.token.claims, standing, set))
+                findings.append(verifier.find(question.token.claims, standing, set, answers))
             }
-            return flaws
+            return findings
         }
-        counter.increment(by: batch.count)
+        var open: [(front: VerifyFront, question: OpenQuestion)] = []
         let time = makeTime(standing.wallTime)
-        for (front, flaw) in zip(batch, flaws) {
+        for (front, finding) in zip(batch, findings) {
             // Whoever went away meanwhile has no question any more.
             guard let question = front.question else { continue }
-            if let flaw {
+            switch finding {
+            case .good: break
+            case .flawed(let flaw):
                 front.refuse(flaw)
+                continue
+            case .open(let asked):
+                open.append((front, asked))
                 continue
             }
             let token = question.token
@@ -292,6 +328,8 @@ final class VerifyDesk: @unchecked Sendable {
             }
             front.pass(token, makeAnswer(token, time, closes: front.closes))
         }
+        counter.increment(by: batch.count - open.count)
+        return open
     }
 
     private func makeTime(_ now: Timestamp) -> AnswerTime {

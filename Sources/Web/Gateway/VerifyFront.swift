@@ -203,7 +203,7 @@ final class VerifyFront: ChannelDuplexHandler {
                 guardian.frontBegins()
             case .ready:
                 state = .checking
-                desk.answer([self])
+                if !desk.answer(self) { guardian.frontBegins() }
             case .refused(let error):
                 state = .checking
                 refuse(error)
