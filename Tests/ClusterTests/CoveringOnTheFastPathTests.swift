@@ -36,10 +36,69 @@ import Tokens
     }
 
     private func fastAnswers(_ node: NodeProcess) async throws -> Int {
+        try await number(node, "watchword_verify_fast_total ")
+    }
+
+    private func number(_ node: NodeProcess, _ name: String) async throws -> Int {
         let text = try await node.management.send("GET", "/metrics").body
-        let name = "watchword_verify_fast_total "
         let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
         return line.flatMap { Int($0.dropFirst(name.count)) } ?? -1
+    }
+
+    @Test
+    func `Collapsed ends are judged on the fast path and off it, and asked for once (H25, W1)`()
+        async throws
+    {
+        var plan = Cluster.Plan()
+        plan.nodes = 2
+        let limit = ["WATCHWORD_REVOCATION_COLLAPSE_AFTER": "1"]
+        plan.perNode = [limit, limit.merging(["WATCHWORD_VERIFY_FAST_PATH": "false"]) { $1 }]
+        let cluster = try await Cluster.start(plan)
+        let person = try await cluster.person()
+        let kept = try await cluster.signIn(person)
+        #expect(try await answers(cluster, kept) == [200, 200])
+        for number in 0..<4 {
+            let doomed = try await cluster.signIn(person)
+            #expect(try await answers(cluster, doomed) == [200, 200])
+            let node = cluster.nodes[number % 2]
+            let ended = try await node.client.send("POST", "/v1/auth/logout", doomed.bearer)
+            #expect(ended.status == 204)
+            #expect(try await answers(cluster, doomed) == [401, 401])
+            #expect(try await answers(cluster, kept) == [200, 200])
+        }
+        var asked: [Int] = []
+        for node in cluster.nodes { asked.append(try await resolutions(node)) }
+        for _ in 0..<10 { #expect(try await answers(cluster, kept) == [200, 200]) }
+        for (node, before) in zip(cluster.nodes, asked) {
+            #expect(before > 0)
+            #expect(try await resolutions(node) == before)
+        }
+    }
+
+    @Test
+    func `A kind of a newer version is answered 503, and readiness says why (W10)`() async throws {
+        var plan = Cluster.Plan()
+        plan.nodes = 2
+        plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
+        let cluster = try await Cluster.start(plan)
+        let tokens = try await cluster.signIn(cluster.person())
+        #expect(try await answers(cluster, tokens) == [200, 200])
+        try await cluster.sql(
+            "ALTER TABLE revocation_log DROP CONSTRAINT revocation_log_kind_check"
+        )
+        try await revoke(cluster, kind: 23)
+        for node in cluster.nodes {
+            let answer = try await node.client.send("GET", "/verify", tokens.bearer)
+            #expect(answer.status == 503)
+            #expect(answer.code == "store-unavailable")
+            let ready = try await node.management.send("GET", "/readyz")
+            #expect(ready.status == 503)
+            #expect(ready.body.contains("a kind of revocation that this version does not know"))
+        }
+    }
+
+    private func resolutions(_ node: NodeProcess) async throws -> Int {
+        try await number(node, "watchword_sessions_resolutions_total ")
     }
 
     @Test

@@ -124,6 +124,23 @@ import Testing
         #expect(core.step(.closed(3, at: at(4))).texts == ["poll 3 a>15"])
     }
 
+    @Test func `What a member tells and this node cannot read is asked of PostgreSQL (W10)`() {
+        var core = leased(1)
+        _ = core.step(.closed(2, at: at(2)))
+        let reply = AuthorityCore.Reply(
+            connection: 1,
+            echo: 2,
+            token: World.a,
+            position: 11,
+            entries: [(position: 11, entry: nil)]
+        )
+        #expect(core.step(.replied(2, World.a, reply)).texts == ["ask 2"])
+        // PostgreSQL has told what it was, and the members answer again behind it.
+        _ = core.step(.asking(2))
+        _ = core.step(.learned(2, World.authority(1), history, begun: at(3)))
+        #expect(core.step(.closed(3, at: at(4))).texts == ["poll 3 a>11"])
+    }
+
     @Test func `A head that goes back closes the epoch and trusts it no more (H4, H5, A4)`() {
         var core = leased(1)
         _ = core.step(.closed(2, at: at(2)))
