@@ -14,13 +14,15 @@ extension RevocationLog {
     /// By the statement's time, which is the same wherever it stands in the statement.
     private static let isSameMinute = "c.began_at > statement_timestamp() - interval '1 minute'"
 
-    /// The part that counts an end, under a lock on the account's row that is held to the commit.
+    /// The part that counts an end, under a lock on the account's row that is held to the commit;
+    /// without a limit nothing is counted and nobody waits for it.
     private static func counted(_ name: String, from source: String, limit: Int) -> String {
         """
         \(name)_counted AS (
             INSERT INTO session_ends AS c (account_id, began_at, ends, version, entry_at)
             SELECT e.account_id, statement_timestamp(), 1, \(now), clock_timestamp()
               FROM \(source) e
+             WHERE $\(limit) > 0
             ON CONFLICT (account_id) DO UPDATE
                SET began_at = CASE WHEN \(isSameMinute) THEN c.began_at
                                    ELSE statement_timestamp() END,
@@ -29,7 +31,7 @@ extension RevocationLog {
                    entry_at = CASE WHEN \(isSameMinute) AND c.ends > $\(limit) THEN c.entry_at
                                    ELSE clock_timestamp() END
             RETURNING c.account_id, c.version, c.entry_at,
-                      $\(limit) > 0 AND c.ends > $\(limit) AS is_collapsed
+                      c.ends > $\(limit) AS is_collapsed
         )
         """
     }
@@ -77,7 +79,7 @@ extension RevocationLog {
                            revocation_expiry(),
                            CASE WHEN c.is_collapsed THEN c.entry_at ELSE clock_timestamp() END
                       FROM \(source) e
-                      JOIN \(name)_counted c ON c.account_id = e.account_id
+                      LEFT JOIN \(name)_counted c ON c.account_id = e.account_id
                      WHERE NOT EXISTS (SELECT FROM \(name)_bumped)
                     RETURNING \(RevocationEntry.packedSQL) AS entry
                 )

@@ -273,9 +273,13 @@ final class VerifyDesk: @unchecked Sendable {
 
     // MARK: Answers
 
-    /// Answers one that need not wait; false where it waits after all, for PostgreSQL alone can tell.
+    /// Answers one that need not wait; false where only PostgreSQL can tell, and it waits.
     func answer(_ front: VerifyFront) -> Bool {
         guard !pass([front]).isEmpty else { return true }
+        guard waiting.count < Self.waitingLimit else {
+            front.refuse(ReadIndexFault.overloaded)
+            return true
+        }
         enqueue(front)
         return false
     }
