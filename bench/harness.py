@@ -206,6 +206,10 @@ class Postgres:
     def query(self, sql):
         return self.ask(sql, "watchword")
 
+    def transactions(self):
+        """How many transactions its databases have committed so far, as far as it has counted."""
+        return int(self.query("SELECT sum(xact_commit) FROM pg_stat_database"))
+
     def pgbench(self, script, seconds, clients=8, threads=2, variables=()):
         """Runs a script for a while; gives transactions a second."""
         words = [word for name in variables for word in ("-D", name)]
@@ -228,6 +232,14 @@ class Postgres:
         return figures
 
 
+class Database:
+    """One more database of a server."""
+
+    def __init__(self, postgres, name):
+        postgres.ask(f"CREATE DATABASE {name}")
+        self.url = f"postgresql://postgres@/{name}?host={postgres.folder}"
+
+
 class Redis:
     """A private Redis without persistence."""
 
@@ -243,6 +255,43 @@ class Redis:
     @property
     def url(self):
         return f"unix://{self.socket}"
+
+
+    def commands(self):
+        """How many commands it has run so far."""
+        done = subprocess.run(
+            ["redis-cli", "-s", self.socket, "INFO", "stats"], stdout=subprocess.PIPE, text=True,
+        )
+        lines = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+        return int(lines["total_commands_processed"])
+
+
+class Member(Redis):
+    """A Redis that is fit to be a member of the revocation log's authority."""
+
+    def __init__(self, lab, core=None):
+        self.port = free_ports(1)[0]
+        self.socket = lab.path(f"member{self.port}.sock")
+        self.process = lab.spawn(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+             "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
+             "--maxmemory", "256mb", "--maxmemory-policy", "noeviction",
+             "--stream-node-max-entries", "16", "--dir", lab.folder],
+            core, log="members.log",
+        )
+        until("the member answers", lambda: os.path.exists(self.socket))
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+
+def of_members(members):
+    """The settings of a node whose authority are these members, adopted soon."""
+    return {
+        "authority_members": ",".join(each.url for each in members),
+        "authority_adopt_after": "100ms",
+    }
 
 
 class Node:
@@ -304,6 +353,11 @@ class Node:
         body = answer.read()
         connection.close()
         return answer.status, body
+
+    def await_members(self):
+        """Returns when the members are the authority."""
+        state = 'watchword_authority_state{state="redis"}'
+        until("the members are adopted", lambda: self.metrics()[state] == 1)
 
     def metrics(self):
         figures = {}

@@ -67,6 +67,8 @@ package final class ReadIndex: Sendable {
         var closing: (Authority, Distrust)?
         /// The authority of the last read.
         var lastSeen: Authority?
+        /// Before this no further batch is closed.
+        var nextStart = MonotonicInstant(nanoseconds: 0)
         /// How many reads in a row were late: each is given twice the time of the one before, for
         /// what is too much for one read would be so for ever.
         var lateReads = 0
@@ -79,6 +81,7 @@ package final class ReadIndex: Sendable {
     private static let lateReadLimit = 4
     /// How long one read may take before the checks it covers are answered 503.
     let readLimit: Duration
+    private let pace: Duration
     let database: PostgresPool
     let members: AuthorityMembers
     let revoker: Revoker
@@ -94,11 +97,14 @@ package final class ReadIndex: Sendable {
     let instruments: AuthorityMetrics
 
     /// A read-index over `database`, which must be the primary.
+    ///
+    /// - Parameter pace: the least time from one batch to the next.
     package init(
         database: PostgresPool,
         members: AuthorityMembers,
         revoker: Revoker,
         readLimit: Duration,
+        pace: Duration = .zero,
         clock: WallClock,
         logger: Logger,
         metrics: MetricsRegistry
@@ -108,6 +114,7 @@ package final class ReadIndex: Sendable {
         self.revoker = revoker
         instruments = AuthorityMetrics(metrics)
         self.readLimit = readLimit
+        self.pace = pace
         self.clock = clock
         self.logger = logger
         state = Mutex(State(core: ReadIndexCore()))
@@ -230,6 +237,7 @@ package final class ReadIndex: Sendable {
     private func lead(_ batch: ReadIndexCore.Batch, _ limit: Duration?) async throws {
         await Task.yield()
         do {
+            try await keepPace()
             var scope = perform(step(.closing(batch)))
             if scope != nil {
                 // Closed first, and only then is anything written (H17).
@@ -244,6 +252,18 @@ package final class ReadIndex: Sendable {
             perform(step(.failed(batch)))
             throw error
         }
+    }
+
+    /// Waits until the next batch may be closed; who comes meanwhile is in it.
+    private func keepPace() async throws {
+        guard pace > .zero else { return }
+        let wait = state.withLock { state in
+            let now = MonotonicInstant.now
+            let start = max(now, state.nextStart)
+            state.nextStart = start + pace
+            return start - now
+        }
+        if wait > .zero { try await Task.sleep(for: wait) }
     }
 
     /// Reads for nobody, to renew the lease and to learn what the members did not tell.

@@ -2,7 +2,7 @@
 // answer: the sampler that checks it, and the mirror for readers outside.
 package import Primitives
 
-/// What is done besides revoking and checking.
+/// How often the log is read, and what is done besides revoking and checking.
 package struct RevocationSettings: Sendable {
     /// The share of accepted checks that are looked at again; 0 for none.
     package var samplerShare: Double
@@ -10,6 +10,8 @@ package struct RevocationSettings: Sendable {
     package var isMirrored: Bool
     /// How many ends of sessions of one account in a minute get entries of their own; 0 for all.
     package var collapseAfter: Int
+    /// The least time from one batch of checks to the next.
+    package var pace: Duration
 
     /// Reads them.
     package init(from source: SettingsSource) {
@@ -44,6 +46,14 @@ package struct RevocationSettings: Sendable {
             default: false,
             help: "Whether each revocation also becomes a key revoked:<kind>:<id> in redis.url, for"
                 + " readers outside; best effort, and nothing of ours reads them."
+        )
+        pace = source.duration(
+            "revocation.pace",
+            default: .zero,
+            within: .zero ... .milliseconds(100),
+            help: "The least time from one read of the revocation log to the next on a node. It"
+                + " bounds what checks cost the authority, and each check may wait that much"
+                + " longer; 0 reads as often as checks come."
         )
     }
 }

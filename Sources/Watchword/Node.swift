@@ -100,6 +100,7 @@ struct Node: Sendable {
             members: members,
             revoker: revoker,
             readLimit: settings.web.readLimit,
+            pace: settings.revocation.pace,
             clock: clock,
             logger: log("watchword.revocation"),
             metrics: metrics
