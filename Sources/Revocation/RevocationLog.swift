@@ -97,9 +97,6 @@ package enum RevocationLog {
     }()
 
     /// Whether a row may have become visible since the cursor `$1`.
-    ///
-    /// A subquery, so that the plan does not depend on the cursor and is made once: planned for
-    /// each value a read would cost twice as much.
     private static let isNew: String = {
         #if DEBUG
         if Mutant.active == .idCursor { return "r.id > (SELECT $1::text::bigint)" }
@@ -109,6 +106,45 @@ package enum RevocationLog {
         }
         #endif
         return "r.xid >= (SELECT $1::text::xid8)"
+    }()
+
+    /// The rows that may have become visible since the cursor `$1`, at most `answerLimit`.
+    ///
+    /// From each transaction that has not ended to the next, and up to the first that has not begun
+    /// for this snapshot: rows between those are all that it can show. Those of one that is still
+    /// inserting, which may be many, would be looked at by every read until it commits. The order,
+    /// which need not be total because an answer at its limit is not used, makes the planner take
+    /// the index whatever it believes of the cursor.
+    private static let newRows: String = {
+        let columns = "r.id, r.kind, r.subject, r.ver, r.expires_at, r.created_at"
+        #if DEBUG
+        if Mutant.active == .idCursor || Mutant.active == .upperBound {
+            return "SELECT \(columns) FROM revocation_log r WHERE \(isNew) LIMIT \(answerLimit)"
+        }
+        #endif
+        return """
+            SELECT r.*
+              FROM (
+                  SELECT s.low,
+                         lead(s.low, 1, pg_snapshot_xmax(pg_current_snapshot()))
+                             OVER (ORDER BY s.low) AS high
+                    FROM (
+                        SELECT ($1::text::numeric - 1)::text::xid8 AS low
+                        UNION ALL
+                        SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x
+                         WHERE x >= $1::text::xid8
+                    ) s
+              ) s
+             CROSS JOIN LATERAL (
+                  SELECT \(columns)
+                    FROM revocation_log r
+                   WHERE r.xid > s.low
+                     AND r.xid < s.high
+                   ORDER BY r.xid
+                   LIMIT \(answerLimit)
+              ) r
+             LIMIT \(answerLimit)
+            """
     }()
 
     /// Which history of the database a statement reads, besides the start of the server.
@@ -142,9 +178,7 @@ package enum RevocationLog {
     /// What came since a cursor.
     ///
     /// Up to a thousand entries to a row, by their running number, which changes nothing but the
-    /// size of the rows: an answer of many is received, and put into the set, piece by piece. The
-    /// order, which need not be total because an answer at its limit is not used, makes the planner
-    /// take the index whatever it believes of the cursor.
+    /// size of the rows: an answer of many is received, and put into the set, piece by piece.
     ///
     /// Raises an error on a standby, which has no current WAL position (H10). A row seen twice does
     /// no harm; a row is never missed, because one that is visible now and was not before belongs
@@ -156,13 +190,7 @@ package enum RevocationLog {
           FROM revocation_authority a
           LEFT JOIN (
               SELECT string_agg(\(PackedEntries.sql), ''::bytea) AS entries
-                FROM (
-                    SELECT r.id, r.kind, r.subject, r.ver, r.expires_at, r.created_at
-                      FROM revocation_log r
-                     WHERE \(isNew)
-                     ORDER BY r.xid
-                     LIMIT \(answerLimit)
-                ) r
+                FROM (\(newRows)) r
                GROUP BY r.id / \(pageSize)
           ) p ON true
         """,
