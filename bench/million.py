@@ -103,16 +103,19 @@ def bursts(lab, postgres, redis, node, options):
                    public_url=f"http://127.0.0.1:{node.port}")
     token = node.sign_in(node.register(1))[0]["access_token"]
     nodes = {"linear": node, "bounded": bounded}
-    seconds = max(10, options.seconds * 5)
+    seconds = max(30, options.seconds * 5)
 
     def leg(name, table):
         figures = {}
 
         def load():
-            figures.update(driver(
-                "paced", port=nodes[name].port, path="/verify", token=token, rate=RATE,
-                connections=64, milliseconds=seconds * 1000,
-            ))
+            try:
+                figures.update(driver(
+                    "paced", port=nodes[name].port, path="/verify", token=token, rate=RATE,
+                    connections=64, milliseconds=seconds * 1000,
+                ))
+            except SystemExit as end:
+                figures["failures"] = str(end)
 
         thread = threading.Thread(target=load)
         thread.start()
@@ -120,15 +123,14 @@ def bursts(lab, postgres, redis, node, options):
         if table:
             revoke(postgres, table, BURST)
         thread.join()
-        if figures.get("failures") != 0:
+        if not isinstance(figures.get("failures"), int):
             raise SystemExit(f"/verify failed: {figures}")
         return figures
 
     legs = {
         f"{name} {table}": lambda name=name, table=table: leg(name, table)
-        for name in nodes for table in (None, "twin", "revocation_log")
+        for name in nodes for table in ("twin", "revocation_log")
     }
-    leg("linear", None)
     results = rounds(options.rounds, legs)
     return [line for name in nodes for line in shown_bursts(name, results, seconds)]
 
@@ -139,7 +141,8 @@ def shown_bursts(name, results, seconds):
 
     def times(leg):
         return (f"p50 {middle(leg, 'p50_ms'):.2f}, p99 {middle(leg, 'p99_ms'):.2f}, "
-                f"p99.9 {middle(leg, 'p999_ms'):.1f}, longest {middle(leg, 'max_ms'):.1f} ms")
+                f"p99.9 {middle(leg, 'p999_ms'):.1f}, longest {middle(leg, 'max_ms'):.1f} ms, "
+                f"{middle(leg, 'failures'):.0f} refused")
 
     moved = [
         each[f"{name} revocation_log"]["p99_ms"] - each[f"{name} twin"]["p99_ms"]
@@ -151,6 +154,5 @@ def shown_bursts(name, results, seconds):
                less_is_better=True, note=f"of {seconds} s at {RATE:,}/s; {times('revocation_log')}",
                **goal),
         Figure("million", f"p99 while as many rows go to another table, {name}",
-               middle("twin", "p99_ms"), "ms", note=f"{times('twin')}; without any "
-               f"{times(None)}"),
+               middle("twin", "p99_ms"), "ms", note=times("twin")),
     ]

@@ -111,10 +111,11 @@ private final class Pacer {
     private func tick() {
         let now = MonotonicInstant.now
         while issued < pacing.total, next <= now {
-            if let connection = idle.popLast() {
-                connection.send(due: next)
-            } else {
+            if idle.isEmpty {
                 waiting.append(next)
+            } else {
+                // In turn, or some would be idle until the server closes them.
+                idle.removeFirst().send(due: next)
             }
             issued += 1
             next = next + pacing.interval
