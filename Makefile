@@ -7,6 +7,8 @@ NODES ?= 1
 DEV_FLAGS ?=
 MINUTES ?= 2
 SEED ?= 1
+TOPOLOGY ?= pg
+CHAOS_BUILD ?= debug
 CHAOS_FLAGS ?=
 # Tests start servers of their own: more of them at a time starve each other on a small machine.
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
@@ -65,11 +67,13 @@ schedules: packages
 models: packages
 	models/run
 
-## make chaos       a live fault campaign: MINUTES=2 SEED=1
+## make chaos       a live fault campaign: MINUTES=2 SEED=1 TOPOLOGY=pg|redis-1|redis-3
+## 		  CHAOS_BUILD=release for release nodes
 chaos: packages
-	swift build --product watchword
+	swift build -c $(CHAOS_BUILD) --product watchword
 	swift build --product Chaos
-	.build/debug/Chaos minutes=$(MINUTES) seed=$(SEED) $(CHAOS_FLAGS)
+	.build/debug/Chaos minutes=$(MINUTES) seed=$(SEED) topology=$(TOPOLOGY) \
+		binary=$(CURDIR)/.build/$(CHAOS_BUILD)/watchword $(CHAOS_FLAGS)
 
 ## make chaos-mutants  nodes that are broken on purpose, which the campaign must notice
 chaos-mutants: packages

@@ -21,6 +21,27 @@ package enum Mutant: String, Sendable, CaseIterable {
     /// A cursor is used on another history than the one it comes from (F4).
     case noTimeline = "no-timeline"
 
+    // The members' (revocation.md 4.3).
+
+    /// A draining epoch is not waited for (F2).
+    case noLeaseWait = "no-lease-wait"
+    /// A head under another token, or none, is taken for "nothing new" (F3).
+    case noToken = "no-token"
+    /// The authority is read before the commit.
+    case earlyAuthority = "early-authority"
+    /// The lease comes from a later snapshot than the revocations.
+    case twoSnapshots = "two-snapshots"
+    /// A member is not asked who it is, and a head may go back (H4, H5).
+    case staleMember = "stale-member"
+    /// A check hears one member.
+    case readQuorumOne = "read-quorum-1"
+    /// A revocation is on one member.
+    case writeQuorumOne = "write-quorum-1"
+    /// A token is the epoch's number, and nothing else keeps adopters apart (H20).
+    case tokenIsEpoch = "token-is-epoch"
+    /// One fenced member of three is thought enough.
+    case fenceOne = "fence-one"
+
     /// The one of this process, from `WATCHWORD_MUTANT`.
     package static let active: Mutant? = getenv("WATCHWORD_MUTANT")
         .flatMap { Mutant(rawValue: String(cString: $0)) }

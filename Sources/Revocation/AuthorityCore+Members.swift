@@ -27,6 +27,10 @@ extension AuthorityCore {
         guard let lease, lease.authority.epoch == poll.epoch,
             let member = lease.authority.members.first(where: { $0.token == token })
         else { return miss(batch, token) }
+        #if DEBUG
+        if Mutant.active == .noToken, reply.token != token { return count(batch, token) }
+        if Mutant.active == .staleMember { note(reply.connection, of: token) }
+        #endif
         if let finding = reply.finding {
             let effects = judge(member, finding, head: reply.token, at: poll.at)
             guard effects.isEmpty else { return effects + miss(batch, token) }
@@ -42,6 +46,10 @@ extension AuthorityCore {
             self.lease?.views[token]?.applied = view.applied ?? 0
             return count(batch, token)
         }
+        #if DEBUG
+        let goesBack = Mutant.active == .staleMember || Mutant.active == .tokenIsEpoch
+        if goesBack, reply.position < after { return count(batch, token) }
+        #endif
         guard reply.position >= after else {
             return distrust(lease.authority, .headWentBack(endpoint: member.endpoint))
                 + miss(batch, token)
@@ -118,6 +126,12 @@ extension AuthorityCore {
         guard let poll = polls[batch] else { return [] }
         if poll.awaited.isEmpty { polls[batch] = nil }
         guard !poll.isDecided else { return [] }
+        #if DEBUG
+        if Mutant.active == .readQuorumOne, poll.heard == 1 {
+            polls[batch]?.isDecided = true
+            return [.confirmed(batch)]
+        }
+        #endif
         if poll.heard >= poll.majority {
             polls[batch]?.isDecided = true
             return [.confirmed(batch)]
@@ -137,6 +151,9 @@ extension AuthorityCore {
         at now: MonotonicInstant
     ) -> [Effect] {
         guard let lease, head == member.token else { return [] }
+        #if DEBUG
+        if Mutant.active == .staleMember { return [] }
+        #endif
         switch finding {
         case .unfit(let flaw):
             return distrust(lease.authority, .unfit(endpoint: member.endpoint, flaw))

@@ -190,7 +190,7 @@ package final class AuthorityKeeper: Service {
         guard !members.endpoints.isEmpty else { throw AdoptionRefusal.noMembers }
         try await revoker.settle()
         let epoch = try await database.transaction { transaction -> Int64 in
-            guard try await transaction.first(AuthorityStore.lock()) == true,
+            guard try await mayTry(transaction),
                 let observed = try await transaction.first(AuthorityStore.get())
             else { throw AdoptionRefusal.overtaken }
             let authority = observed.authority
@@ -213,13 +213,31 @@ package final class AuthorityKeeper: Service {
         return epoch
     }
 
+    /// Whether it is this node that is to try, of several that want to.
+    private func mayTry(_ transaction: PostgresTransaction) async throws -> Bool {
+        #if DEBUG
+        if Mutant.active == .tokenIsEpoch { return true }
+        #endif
+        return try await transaction.first(AuthorityStore.lock()) == true
+    }
+
+    /// A token that no other attempt has, of this node or another (H20).
+    private func freshToken(_ number: Int) -> MemberToken {
+        #if DEBUG
+        if Mutant.active == .tokenIsEpoch {
+            return MemberToken(text: "\((readIndex.authority?.epoch ?? 0) + 1)-\(number)")
+        }
+        #endif
+        return MemberToken(entropy: entropy)
+    }
+
     /// Empties the fit ones and gives them tokens, which are random for each attempt (H20); looks
     /// at them before and after, so that the identity recorded is that of the process emptied.
     private func prepare() async throws -> [AuthorityMember] {
         var adopted: [AuthorityMember] = []
         var reasons: [String] = []
         for endpoint in members.endpoints {
-            let token = MemberToken(entropy: entropy)
+            let token = freshToken(adopted.count)
             var identity: MemberIdentity?
             switch await members.look(at: endpoint)?.finding {
             case .fit(let found):

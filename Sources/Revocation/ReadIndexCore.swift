@@ -50,6 +50,21 @@ package struct Reading: Sendable {
     }
 }
 
+#if DEBUG
+extension Reading {
+    /// The same revocations under an authority of another snapshot: a mutant.
+    func leased(from authority: Authority) -> Reading {
+        Reading(
+            timeline: timeline,
+            nextLow: nextLow,
+            databaseTime: databaseTime,
+            horizon: horizon,
+            authority: authority
+        )
+    }
+}
+#endif
+
 /// The state machine of the batches.
 package struct ReadIndexCore: Sendable {
     /// Names a waiting check.

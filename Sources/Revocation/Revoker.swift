@@ -56,12 +56,32 @@ package final class Revoker: Sendable {
         _ query: RevokingQuery<Row>,
         deadline: Deadline? = nil
     ) async throws -> Row? {
+        #if DEBUG
+        if Mutant.active == .earlyAuthority { return try await firstTooEarly(query, deadline) }
+        #endif
         guard let revoked = try await database.first(query.query, deadline: deadline) else {
             return nil
         }
         if !revoked.entries.isEmpty { try await acknowledge(revoked.entries) }
         return revoked.row
     }
+
+    #if DEBUG
+    /// The authority is read first and the statement run afterwards: a mutant.
+    private func firstTooEarly<Row>(
+        _ query: RevokingQuery<Row>,
+        _ deadline: Deadline?
+    ) async throws -> Row? {
+        let early = try await authority()
+        guard let revoked = try await database.first(query.query, deadline: deadline) else {
+            return nil
+        }
+        if !revoked.entries.isEmpty {
+            try await run(knowing: early) { .committed($0, revoked.entries) }
+        }
+        return revoked.row
+    }
+    #endif
 
     /// Returns when no epoch is draining.
     package func settle() async throws { try await run { .committed($0, []) } }
@@ -99,14 +119,20 @@ package final class Revoker: Sendable {
         state.withLock { $0.core.step(event) }
     }
 
-    private func run(_ begin: (RevokerCore.Ticket) -> RevokerCore.Event) async throws {
+    /// Runs a ticket to its end; the first look at the row is `known` where that is given.
+    private func run(
+        knowing known: ObservedAuthority? = nil,
+        _ begin: (RevokerCore.Ticket) -> RevokerCore.Event
+    ) async throws {
         let ticket = state.withLock { state in
             state.nextTicket += 1
             return state.nextTicket
         }
         do {
             var effects = step(begin(ticket))
-            if case .readAuthority = effects.first { effects = step(try await observe(ticket)) }
+            if case .readAuthority = effects.first {
+                effects = step(try await observe(ticket, known))
+            }
             // With PostgreSQL as the authority that was all.
             if case .acknowledge = effects.first { return }
             try await carryOut(effects)
@@ -116,8 +142,11 @@ package final class Revoker: Sendable {
         }
     }
 
-    private func observe(_ ticket: RevokerCore.Ticket) async throws -> RevokerCore.Event {
-        let observed = try await authority()
+    private func observe(
+        _ ticket: RevokerCore.Ticket,
+        _ known: ObservedAuthority? = nil
+    ) async throws -> RevokerCore.Event {
+        let observed = if let known { known } else { try await authority() }
         return .observed(ticket, observed.authority, observed.history, at: .now)
     }
 

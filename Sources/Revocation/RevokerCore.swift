@@ -123,6 +123,9 @@ package struct RevokerCore: Sendable {
             tickets[ticket]?.phase = .publishing(authority, taken: 0, missed: missed)
             return adopted.map { .publish(ticket, $0, entries) }
         case .draining:
+            #if DEBUG
+            if Mutant.active == .noLeaseWait { return acknowledge(ticket) }
+            #endif
             guard !fencedEpochs.contains(authority.epoch - 1) else {
                 return [.markDrained(epoch: authority.epoch)] + acknowledge(ticket)
             }
@@ -169,6 +172,9 @@ package struct RevokerCore: Sendable {
             authority.members.contains(where: { $0.token == member })
         else { return [] }
         let now = (taken: taken + (isTaken ? 1 : 0), missed: missed + (isTaken ? 0 : 1))
+        #if DEBUG
+        if Mutant.active == .writeQuorumOne, now.taken == 1 { return acknowledge(ticket) }
+        #endif
         if now.taken >= authority.majority { return acknowledge(ticket) }
         if now.missed > authority.members.count - authority.majority {
             return beginClosing(ticket, authority)
@@ -211,6 +217,9 @@ package struct RevokerCore: Sendable {
             awaited.remove(member) != nil
         else { return [] }
         let count = fenced + (isFenced ? 1 : 0)
+        #if DEBUG
+        if Mutant.active == .fenceOne, count == 1 { fencedEpochs.insert(authority.epoch) }
+        #endif
         if count >= authority.fencingMajority { fencedEpochs.insert(authority.epoch) }
         tickets[ticket]?.phase = .closing(
             authority,

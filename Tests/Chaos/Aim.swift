@@ -1,5 +1,8 @@
-// What the load aims at: the tokens whose revocation is about to be acknowledged or just was.
-// Random traffic almost never meets the moment that matters (revocation.md 7.1, power).
+// What the load aims at: the tokens whose revocation is about to be acknowledged or just was, and
+// some that were revoked a while ago. Random traffic almost never meets the moment that matters
+// (revocation.md 7.1, power).
+import ChaosKit
+import Glibc
 import Synchronization
 
 /// A token as a request.
@@ -26,36 +29,81 @@ struct Target: Sendable {
 
 /// The tokens that are checked at the moment.
 final class Aim: Sendable {
-    private let targets = Mutex<[(target: Target, acknowledged: Int64?)]>([])
+    /// A target and when its revocation was acknowledged.
+    typealias Sight = (target: Target, acknowledged: Int64?)
+
+    private struct State {
+        var sights: [Sight] = []
+        var old: [Target] = []
+        var next = 0
+    }
+    private let state = Mutex(State())
     private let version = Atomic<Int>(0)
+    /// Written to when something was acknowledged, so that the load looks at once.
+    private let bell: (ear: Int32, rope: Int32)
+    /// How many are remembered of those that were revoked.
+    private static let memory = 256
+
+    /// What can be polled for the bell.
+    var ear: Int32 { bell.ear }
+
+    /// Aims at nothing yet.
+    init() {
+        var ends: [Int32] = [0, 0]
+        precondition(pipe(&ends) == 0, "no pipe")
+        for end in ends {
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+        }
+        bell = (ends[0], ends[1])
+    }
+
+    deinit {
+        close(bell.ear)
+        close(bell.rope)
+    }
 
     /// Changes with the targets.
     var edition: Int { version.load(ordering: .acquiring) }
 
     /// All of them, and when their revocation was acknowledged.
-    var all: [(target: Target, acknowledged: Int64?)] { targets.withLock { $0 } }
+    var all: [Sight] { state.withLock { $0.sights } }
+
+    /// Tokens that were revoked a while ago, which must never be good again (W2).
+    var old: [Target] { state.withLock { $0.old } }
 
     /// Aims at these too.
     func add(_ more: [Target]) {
-        targets.withLock { $0 += more.map { ($0, nil) } }
+        state.withLock { $0.sights += more.map { ($0, nil) } }
         version.wrappingAdd(1, ordering: .releasing)
     }
 
     /// The revocation of these was acknowledged: what comes now matters most.
     func acknowledged(_ some: [Target], at end: Int64) {
         let tokens = Set(some.map(\.token))
-        targets.withLock { targets in
-            for index in targets.indices where tokens.contains(targets[index].target.token) {
-                targets[index].acknowledged = end
+        state.withLock { state in
+            for index in state.sights.indices
+            where tokens.contains(state.sights[index].target.token) {
+                state.sights[index].acknowledged = end
+            }
+            for target in some {
+                if state.old.count < Self.memory {
+                    state.old.append(target)
+                } else {
+                    state.old[state.next % Self.memory] = target
+                }
+                state.next += 1
             }
         }
         version.wrappingAdd(1, ordering: .releasing)
+        // A full pipe has rung already.
+        _ = write(bell.rope, [1] as [UInt8], 1)
     }
 
     /// Aims at these no more.
     func remove(_ gone: [Target]) {
         let tokens = Set(gone.map(\.token))
-        targets.withLock { $0.removeAll { tokens.contains($0.target.token) } }
+        state.withLock { $0.sights.removeAll { tokens.contains($0.target.token) } }
         version.wrappingAdd(1, ordering: .releasing)
     }
 }

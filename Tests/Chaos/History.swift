@@ -17,6 +17,7 @@ final class History: Sendable {
         var subjects: Int32 = 0
         var notes: [String] = []
         var acknowledgements = 0
+        var failovers: [(from: Int64, until: Int64)] = []
     }
     private let state = Mutex(State())
     /// Longer than any thread is held up between reading the clock and writing here.
@@ -62,6 +63,24 @@ final class History: Sendable {
     func note(_ text: String) {
         let at = Double(nanoseconds() - begun) / 1e9
         state.withLock { $0.notes.append("\((at * 1000).rounded() / 1000) s: \(text)") }
+    }
+
+    /// A failover took this time.
+    func failedOver(from begun: Int64, until end: Int64) {
+        state.withLock { $0.failovers.append((begun, end)) }
+    }
+
+    /// How many acceptances cannot be put down to a failover, after which what was lost is missed
+    /// until a node writes it back.
+    ///
+    /// - Parameter grace: how long after a failover that may take, in nanoseconds.
+    func unexcused(grace: Int64) -> Int {
+        state.withLock { state in
+            state.checker.violations.count { violation in
+                let start = violation.check.start
+                return !state.failovers.contains { $0.from <= start && start <= $0.until + grace }
+            }
+        }
     }
 
     /// Judges what is old enough, or everything.

@@ -1,56 +1,31 @@
-// The load: keep-alive connections to every node on one thread. A few probe all the time; the
-// others lie in wait and fire bursts of checks in the milliseconds after an acknowledgement, times
-// taken around the write and after the read. It must be cheap, because it shares the machine with
-// all that it tests.
+// The load: keep-alive connections to every node on one thread. In the milliseconds in which a
+// revocation has just been acknowledged every connection fires, again and again; otherwise a trickle
+// checks what is about to be revoked and what was revoked a while ago. Times are taken around the
+// write and after the read. It must be cheap, because it shares the machine with all that it tests.
 import ChaosKit
 import Glibc
 import Synchronization
-
-/// One connection to a node.
-private final class Wire {
-    let node: Int
-    var descriptor: Int32 = -1
-    var isConnected = false
-    var retryAt: Int64 = 0
-    var start: Int64 = 0
-    var asked: [Int32] = []
-    var answered = 0
-    var input = [UInt8](repeating: 0, count: 32_768)
-    var filled = 0
-
-    init(node: Int) { self.node = node }
-}
 
 /// Sends checks of what `aim` names until it is stopped.
 final class Load: Sendable {
     private let aim: Aim
     private let history: History
     private let ports: [Int]
-    private let connections: Int
-    private let burst: Int
+    private let plan: CampaignPlan
     private let isStopped = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
 
-    /// A load on nodes at `ports`, each by so many connections, so many checks in a burst.
-    init(_ aim: Aim, _ history: History, ports: [Int], connections: Int, burst: Int) {
+    /// A load on nodes at `ports`.
+    init(_ aim: Aim, _ history: History, ports: [Int], _ plan: CampaignPlan) {
         self.aim = aim
         self.history = history
         self.ports = ports
-        self.connections = connections
-        self.burst = burst
+        self.plan = plan
     }
 
     /// Runs on the calling thread.
     func run() {
-        LoadLoop(
-            aim: aim,
-            history: history,
-            ports: ports,
-            wires: ports.indices.flatMap { node in
-                (0..<connections).map { _ in Wire(node: node) }
-            },
-            burst: burst
-        ).run { isStopped.load(ordering: .relaxed) }
+        LoadLoop(aim, history, ports, plan).run { isStopped.load(ordering: .relaxed) }
         hasEnded.store(true, ordering: .releasing)
     }
 
@@ -62,186 +37,97 @@ final class Load: Sendable {
 }
 
 private final class LoadLoop {
-    let aim: Aim
-    let history: History
-    let ports: [Int]
-    let wires: [Wire]
-    let burst: Int
-    var targets: [(target: Target, acknowledged: Int64?)] = []
-    var edition = -1
-    var next = 0
-    var records: [CheckRecord] = []
+    private let aim: Aim
+    private let history: History
+    private let wires: [Wire]
+    private let bound: Int64?
+    private var sights: [Aim.Sight] = []
+    private var old: [Target] = []
+    private var edition = -1
+    private var next = 0
+    private var trickleAt: Int64 = 0
+    private var records: [CheckRecord] = []
+    /// How long after an acknowledgement everybody fires.
+    private static let window: Int64 = 5_000_000
+    /// The pause between two checks of a node that are not near misses.
+    private static let trickle: Int64 = 2_000_000
 
-    init(aim: Aim, history: History, ports: [Int], wires: [Wire], burst: Int) {
+    init(_ aim: Aim, _ history: History, _ ports: [Int], _ plan: CampaignPlan) {
         self.aim = aim
         self.history = history
-        self.ports = ports
-        self.wires = wires
-        self.burst = burst
+        bound = plan.bound.map { Int64($0) * 1_000_000 }
+        // Node by node in turn, so that a part of them is a part of each.
+        wires = (0..<plan.connections).flatMap { _ in
+            ports.enumerated().map { Wire(node: $0.offset, port: $0.element) }
+        }
     }
 
     func run(until isStopped: () -> Bool) {
         while !isStopped() {
             if aim.edition != edition {
                 edition = aim.edition
-                targets = aim.all
+                sights = aim.all
+                old = aim.old
             }
             let now = nanoseconds()
-            let fresh = targets.filter { now - ($0.acknowledged ?? 0) < 5_000_000 }
-            for (index, wire) in wires.enumerated() {
-                if wire.descriptor < 0 {
-                    if wire.retryAt <= now { connect(wire, now) }
-                } else if wire.isConnected, wire.asked.isEmpty {
-                    if !fresh.isEmpty {
-                        ask(wire, fresh.map(\.target), burst)
-                    } else if index.isMultiple(of: 4), !targets.isEmpty {
-                        ask(wire, targets.map(\.target), 2)
-                    }
-                }
-            }
-            var list = wires.map { wire in
-                pollfd(
-                    fd: wire.descriptor,
-                    events: Int16(wire.isConnected ? POLLIN : POLLOUT),
-                    revents: 0
-                )
-            }
-            poll(&list, nfds_t(list.count), 1)
-            for (wire, entry) in zip(wires, list) where entry.revents != 0 { handle(wire) }
+            for wire in wires { wire.connect(now) }
+            fire(now)
+            listen()
             if !records.isEmpty {
                 history.checked(records)
                 records.removeAll(keepingCapacity: true)
             }
         }
-        for wire in wires where wire.descriptor >= 0 { close(wire.descriptor) }
+        for wire in wires where wire.descriptor >= 0 { wire.lose() }
     }
 
-    private func connect(_ wire: Wire, _ now: Int64) {
-        wire.retryAt = now + 50_000_000
-        guard let descriptor = Sockets.connect(port: ports[wire.node]) else { return }
-        wire.descriptor = descriptor
-        wire.isConnected = false
-    }
-
-    private func handle(_ wire: Wire) {
-        guard wire.descriptor >= 0 else { return }
-        if !wire.isConnected {
-            var problem: Int32 = 0
-            var length = socklen_t(4)
-            getsockopt(wire.descriptor, SOL_SOCKET, SO_ERROR, &problem, &length)
-            guard problem == 0 else { return lose(wire) }
-            wire.isConnected = true
+    private func fire(_ now: Int64) {
+        let since = now - (bound ?? 0)
+        let fresh = sights.filter {
+            guard let end = $0.acknowledged else { return false }
+            return end < since && since - end < Self.window
+        }
+        if !fresh.isEmpty {
+            for wire in wires where wire.state == .idle {
+                next += 1
+                wire.ask(fresh[next % fresh.count].target)
+            }
             return
         }
-        let count = wire.input.withUnsafeMutableBytes {
-            recv(
-                wire.descriptor,
-                $0.baseAddress.map { $0 + wire.filled },
-                $0.count - wire.filled,
-                0
-            )
-        }
-        guard count > 0 else {
-            if count < 0, errno == EAGAIN { return }
-            return lose(wire)
-        }
-        wire.filled += count
-        parse(wire)
-    }
-
-    private func ask(_ wire: Wire, _ targets: [Target], _ count: Int) {
-        var bytes: [UInt8] = []
-        for _ in 0..<count {
-            next = (next + 1) % targets.count
-            wire.asked.append(targets[next].token)
-            bytes += targets[next].request
-        }
-        wire.answered = 0
-        wire.start = nanoseconds()
-        let count = send(wire.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-        if count != bytes.count { lose(wire) }
-    }
-
-    /// Takes whole answers off the front of what has arrived.
-    private func parse(_ wire: Wire) {
-        let end = nanoseconds()
-        var used = 0
-        while wire.answered < wire.asked.count,
-            let (status, length) = Self.answer(wire.input, used, wire.filled)
-        {
-            used += length
-            let answer: CheckAnswer =
-                switch status {
-                case 200: .accepted
-                case 401: .revoked
-                default: .unknown
-                }
-            records.append(
-                CheckRecord(
-                    token: wire.asked[wire.answered],
-                    node: UInt8(wire.node),
-                    answer: answer,
-                    start: wire.start,
-                    end: end
-                )
-            )
-            wire.answered += 1
-        }
-        if wire.answered == wire.asked.count { wire.asked.removeAll(keepingCapacity: true) }
-        let rest = wire.filled - used
-        if used > 0, rest > 0 {
-            wire.input.withUnsafeMutableBytes { raw in
-                guard let base = raw.baseAddress else { return }
-                memmove(base, base + used, rest)
+        guard trickleAt <= now else { return }
+        trickleAt = now + Self.trickle
+        var nodes: Set<Int> = []
+        for wire in wires where wire.state == .idle && nodes.insert(wire.node).inserted {
+            next += 1
+            if !sights.isEmpty, !next.isMultiple(of: 4) {
+                wire.ask(sights[next % sights.count].target)
+            } else if let target = old.randomElement() {
+                wire.ask(target)
             }
         }
-        wire.filled = rest
     }
 
-    /// The status and the length of the answer that begins at `from`, if all of it has arrived.
-    private static func answer(_ input: [UInt8], _ from: Int, _ filled: Int) -> (Int, Int)? {
-        var line = from
-        var length = 0
-        var at = from
-        while at + 1 < filled {
-            guard input[at] == 13, input[at + 1] == 10 else {
-                at += 1
-                continue
+    /// Waits for answers, a bell or the next trickle.
+    private func listen() {
+        var list = [pollfd(fd: aim.ear, events: Int16(POLLIN), revents: 0)]
+        var busy: [Wire] = []
+        for wire in wires {
+            switch wire.state {
+            case .closed, .idle: continue
+            case .connecting:
+                list.append(pollfd(fd: wire.descriptor, events: Int16(POLLOUT), revents: 0))
+            case .asking:
+                list.append(pollfd(fd: wire.descriptor, events: Int16(POLLIN), revents: 0))
             }
-            if at == line {
-                let whole = at + 2 - from + length
-                guard filled - from >= whole else { return nil }
-                let digits = input[(from + 9)..<(from + 12)].map { Int($0) - 48 }
-                return (digits[0] * 100 + digits[1] * 10 + digits[2], whole)
-            }
-            if at - line > 16, isLength(input, line) {
-                length = 0
-                for digit in input[(line + 16)..<at] { length = length * 10 + Int(digit) - 48 }
-            }
-            at += 2
-            line = at
+            busy.append(wire)
         }
-        return nil
-    }
-
-    private static let lengthField = Array("content-length: ".utf8)
-
-    private static func isLength(_ input: [UInt8], _ line: Int) -> Bool {
-        for (offset, letter) in lengthField.enumerated() {
-            let found = input[line + offset]
-            // Lower case differs in one bit, which `-`, `:` and the space have already.
-            guard found | 0x20 == letter else { return false }
+        poll(&list, nfds_t(list.count), 1)
+        if list[0].revents != 0 {
+            var rung = [UInt8](repeating: 0, count: 256)
+            _ = read(aim.ear, &rung, rung.count)
         }
-        return true
-    }
-
-    /// Gives the connection up; what it had asked will never be known.
-    private func lose(_ wire: Wire) {
-        close(wire.descriptor)
-        wire.descriptor = -1
-        wire.isConnected = false
-        wire.filled = 0
-        wire.asked.removeAll(keepingCapacity: true)
-        wire.retryAt = nanoseconds() + 50_000_000
+        for (wire, entry) in zip(busy, list.dropFirst()) where entry.revents != 0 {
+            if let record = wire.hear(bound) { records.append(record) }
+        }
     }
 }

@@ -1,32 +1,39 @@
 // A person who signs in and logs out for as long as the campaign lasts, in every way there is, and
 // tells the history which acknowledgement covers which token. What was not acknowledged is not
-// counted; its tokens are thrown away, for nobody knows whether they are revoked.
+// counted; its tokens are thrown away, for nobody knows whether they are revoked. For kinds that no
+// operation revokes yet the log is written by hand, where its commit is the acknowledgement.
 import ChaosKit
 import Glibc
+import Primitives
 
 /// A session with its tokens.
 private struct Session {
     let id: String
     let bearer: String
     let subject: Int32
+    /// The subject that covers this token alone.
+    let own: Int32
     let target: Target
 }
 
 /// The ways to revoke.
-private enum Way: CaseIterable {
+private enum Way {
     case logOut
     case end
     case everywhere
     case others
     case password
+    /// By hand, in the log: one token, an account's state, its rights, everything.
+    case token
+    case state
+    case rights
+    case all
 }
 
 /// One person, on a thread of its own.
 final class Person {
     private let number: Int
-    private let ports: [Int]
-    private let history: History
-    private let aim: Aim
+    private let world: World
     private var name: String
     private var isRegistered = false
     private var dice: Dice
@@ -35,38 +42,43 @@ final class Person {
     private var account: Int32
     private var sessions: [Session] = []
 
-    init(_ number: Int, ports: [Int], history: History, aim: Aim, seed: UInt64) {
+    init(_ number: Int, _ world: World) {
         self.number = number
-        self.ports = ports
-        self.history = history
-        self.aim = aim
-        dice = Dice(seed: seed &* 1000 &+ UInt64(number))
+        self.world = world
+        dice = Dice(seed: world.plan.seed &* 1000 &+ UInt64(number))
         name = "person-\(number)-\(dice.next())@example.test"
         password = "correct horse \(number) battery 0"
-        account = history.subject()
+        account = world.history.subject()
     }
 
-    /// Lives until `deadline`, in nanoseconds.
-    func live(until deadline: Int64) {
-        while nanoseconds() < deadline {
+    /// Lives until the term is over.
+    func live() {
+        while !world.term.isOver {
             guard register(), fillSessions() else {
                 usleep(20_000)
                 continue
             }
-            revoke(
-                dice.choose([
-                    (Way.logOut, weight: 5), (.end, weight: 3), (.everywhere, weight: 3),
-                    (.others, weight: 1), (.password, weight: 1),
-                ])
-            )
+            revoke(dice.choose(ways))
         }
+    }
+
+    private var ways: [(Way, weight: Int)] {
+        let operations: [(Way, weight: Int)] = [
+            (.logOut, weight: 50), (.end, weight: 30), (.everywhere, weight: 30),
+            (.others, weight: 10), (.password, weight: 10),
+        ]
+        // With members, or a bound on who reads them, a commit is no acknowledgement.
+        guard world.plan.topology == .pg, world.plan.mutant == nil else { return operations }
+        return operations + [(.token, weight: 4), (.state, weight: 2), (.rights, weight: 2)]
+            + (number == 0 ? [(.all, weight: 3)] : [])
     }
 
     /// Mostly the node of one's own, so that a frozen node does not hold everybody up.
     private func port() -> Int {
         let isFaithful = Int.random(in: 0..<10, using: &dice) < 9
-        return ports[
-            isFaithful ? number % ports.count : Int.random(in: 0..<ports.count, using: &dice)
+        return world.ports[
+            isFaithful
+                ? number % world.ports.count : Int.random(in: 0..<world.ports.count, using: &dice)
         ]
     }
 
@@ -86,6 +98,7 @@ final class Person {
 
     private func fillSessions() -> Bool {
         while sessions.count < 3 {
+            let all = world.all
             let reply = Web.send(
                 port(),
                 "POST",
@@ -101,22 +114,26 @@ final class Person {
                 if reply?.status == 401 || reply?.status == 429 { changeIdentity() }
                 return false
             }
-            keep(id, bearer)
+            // A revocation of everything that began meanwhile may cover it or not.
+            if all == world.all { keep(id, bearer, all) }
         }
         return true
     }
 
-    private func keep(_ id: String, _ bearer: String) {
-        let subject = history.subject()
-        let token = history.token(coveredBy: [subject, account])
+    private func keep(_ id: String, _ bearer: String, _ all: Int32) {
+        let subject = world.history.subject()
+        let own = world.history.subject()
+        let token = world.history.token(coveredBy: [own, subject, account, all])
         let target = Target(token: token, bearer: bearer)
-        sessions.append(Session(id: id, bearer: bearer, subject: subject, target: target))
+        sessions.append(
+            Session(id: id, bearer: bearer, subject: subject, own: own, target: target)
+        )
     }
 
     /// Begins anew as somebody else.
     private func changeIdentity() {
         name = "person-\(dice.next())@example.test"
-        account = history.subject()
+        account = world.history.subject()
         sessions = []
         isRegistered = false
     }
@@ -129,11 +146,15 @@ final class Person {
         switch way {
         case .logOut: (covered, subject) = ([mine], mine.subject)
         case .end: (covered, subject) = ([victim], victim.subject)
-        case .everywhere, .others, .password: (covered, subject) = (sessions, account)
+        case .token: (covered, subject) = ([victim], victim.own)
+        case .everywhere, .others, .password, .state, .rights:
+            (covered, subject) = (sessions, account)
+        case .all: (covered, subject) = (sessions, world.takeAll())
         }
         let targets = covered.map(\.target)
-        aim.add(targets)
-        defer { aim.remove(targets) }
+        let all = world.all
+        world.aim.add(targets)
+        defer { world.aim.remove(targets) }
         usleep(5000)
         var reply = send(way, mine, victim)
         var end = nanoseconds()
@@ -144,16 +165,21 @@ final class Person {
         }
         let isAcknowledged = reply.map { $0.status == 200 || $0.status == 204 } ?? false
         if isAcknowledged {
-            aim.acknowledged(targets, at: end)
-            history.acknowledged(subject, end: end)
-            usleep(50_000)
+            world.aim.acknowledged(targets, at: end)
+            world.history.acknowledged(subject, end: end)
+            usleep(UInt32(50 + (world.plan.bound ?? 0)) * 1000)
         }
         forget(covered)
-        guard subject == account else { return }
-        account = history.subject()
-        sessions = []
-        if isAcknowledged, let reply, let bearer = reply.text("access_token") {
-            keep(reply.text("session_id") ?? mine.id, bearer)
+        switch way {
+        case .logOut, .end, .token: return
+        // The generations that were left behind by hand are the account's still.
+        case .state, .rights: return changeIdentity()
+        case .all: return
+        case .everywhere, .others, .password: break
+        }
+        account = world.history.subject()
+        if isAcknowledged, let reply, let bearer = reply.text("access_token"), all == world.all {
+            keep(reply.text("session_id") ?? mine.id, bearer, all)
         }
     }
 
@@ -167,6 +193,14 @@ final class Person {
             return Web.send(port(), "POST", "/v1/auth/logout-all", bearer: mine.bearer)
         case .others: return Web.send(port(), "DELETE", "/v1/me/sessions", bearer: mine.bearer)
         case .password: return changePassword(mine)
+        case .token: return append(1, Self.claim("jti", of: victim.bearer), "0")
+        case .state, .rights:
+            let subject = Self.claim("sub", of: mine.bearer)
+            // Greater than any generation, which are microseconds.
+            return append(way == .state ? 4 : 10, subject, "9000000000000000000")
+        case .all:
+            let now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint + 1"
+            return append(9, "00000000-0000-0000-0000-000000000000", now)
         }
     }
 
@@ -185,6 +219,29 @@ final class Person {
         )
         if reply?.status == 200 { password = new }
         return reply
+    }
+
+    /// Writes into the log by hand; the commit is the acknowledgement.
+    private func append(_ kind: Int, _ subject: String, _ version: String) -> Reply? {
+        do {
+            try world.database.sql(
+                """
+                INSERT INTO revocation_log (kind, subject, ver, expires_at)
+                VALUES (\(kind), uuid_send('\(subject)'), \(version), revocation_expiry())
+                """
+            )
+            return Reply(status: 204, body: "")
+        } catch {
+            // Committed or not, it was not acknowledged.
+            return nil
+        }
+    }
+
+    /// A text claim of a token.
+    private static func claim(_ name: String, of bearer: String) -> String {
+        let parts = bearer.split(separator: ".")
+        let bytes = parts.count == 3 ? Base64URL.decode(Array(parts[1].utf8)) ?? [] : []
+        return Reply(status: 200, body: String(decoding: bytes, as: UTF8.self)).text(name) ?? ""
     }
 
     private func forget(_ gone: [Session]) {

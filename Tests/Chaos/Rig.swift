@@ -1,30 +1,28 @@
-// Everything that a campaign tests: two PostgreSQL servers, Redis, three nodes of the built binary,
-// and the fault proxy between each node and each store.
+// Everything that a campaign tests: two PostgreSQL servers, Redis, the members of the authority,
+// three nodes of the built binary, and the fault proxy between each node and each store.
 import ChaosKit
 import Glibc
 import Primitives
 import TestKit
-
-/// Which authority the nodes ask.
-///
-/// Each is a configuration of the same rig.
-enum Topology: String, CaseIterable, Sendable {
-    /// PostgreSQL alone, the default.
-    case pg
-}
 
 /// The servers of a campaign.
 final class Rig: Sendable {
     static let nodeCount = 3
     let database: Database
     let redis: RedisServer
+    let members: Members
     let proxy: FaultProxy
     let nodes: [Node]
     private let folder: String
     private let janitor: Int32
 
-    /// The routes of a node: to the first PostgreSQL, to the second, to Redis.
+    /// The routes of a node to its stores: the first PostgreSQL, the second, Redis.
     static func routes(of node: Int) -> Range<Int> { node * 3..<node * 3 + 3 }
+
+    /// The route of a node to a member.
+    static func route(of node: Int, toMember member: Int) -> Int {
+        nodeCount * 3 + member * nodeCount + node
+    }
 
     /// Starts all of it and waits until the nodes are ready.
     init(_ plan: CampaignPlan) async throws {
@@ -37,39 +35,45 @@ final class Rig: Sendable {
         }
         var options = RedisServer.Options()
         options.tcp = true
+        options.lines = ["repl-diskless-sync-delay 0"]
         redis = try await RedisServer.start(options)
+        members = try await Members(plan.topology.members)
         let upstream = database.ports + [redis.port]
-        proxy = try FaultProxy(upstream: (0..<Self.nodeCount).flatMap { _ in upstream })
-        let binary = plan.binary
-        let key = Base64URL.encode(Entropy.system.bytes(32))
-        let common = Self.variables(plan, key)
-        let migrate = common.merging([
-            "WATCHWORD_DATABASE_URL": "postgresql://postgres@127.0.0.1:\(free[0])/postgres",
-            "WATCHWORD_REDIS_URL": "redis://127.0.0.1:\(redis.port)",
-        ]) { $1 }
+        let owners = Owners(Self.nodeCount)
+        proxy = try FaultProxy(
+            upstream: (0..<Self.nodeCount).flatMap { _ in upstream },
+            shared: members.servers.map(\.port),
+            clients: Self.nodeCount,
+            client: { owners.owner(of: $0) }
+        )
+        let common = Self.variables(plan, proxy)
         let log = "\(folder)/migrate.log"
-        let words = ["env", "-i"] + migrate.map { "\($0.key)=\($0.value)" } + [binary, "migrate"]
-        let status = try await Blocking.run { try ChildProcess.launch(words, log: log).wait() }
+        let migrate = Self.command(
+            common.merging(Self.stores([free[0]], redis: redis.port)) { $1 },
+            plan.binary,
+            "migrate"
+        )
+        let status = try await Blocking.run { try ChildProcess.launch(migrate, log: log).wait() }
         guard status == 0 else { throw ChaosError("migrate: \(PrivateFolder.read(log))") }
         let (proxy, folder) = (proxy, folder)
         nodes = (0..<Self.nodeCount).map { index in
             let ports = Self.routes(of: index).map { proxy.ports[$0] }
-            let hosts = "127.0.0.1:\(ports[0]),127.0.0.1:\(ports[1])"
             return Node(
-                binary: binary,
-                variables: common.merging([
-                    "WATCHWORD_DATABASE_URL": "postgresql://postgres@\(hosts)/postgres",
-                    "WATCHWORD_REDIS_URL": "redis://127.0.0.1:\(ports[2])",
-                ]) { $1 },
-                port: free[2 + index * 2],
-                managementPort: free[3 + index * 2],
-                log: "\(folder)/node\(index).log"
+                binary: plan.binary,
+                variables: common.merging(Self.stores(Array(ports[..<2]), redis: ports[2])) { $1 },
+                ports: (free[2 + index * 2], free[3 + index * 2]),
+                log: "\(folder)/node\(index).log",
+                onStart: { owners.set($0, at: index) }
             )
         }
         for node in nodes { try node.start() }
+        try await waitUntilReady(plan)
+    }
+
+    private func waitUntilReady(_ plan: CampaignPlan) async throws {
         let deadline = Deadline.after(.seconds(120))
         for node in nodes {
-            while !node.isReady {
+            while !node.isReady || (members.count > 0 && !node.asksMembers) {
                 guard node.isRunning, !deadline.hasPassed else {
                     throw ChaosError("a node is not ready: \(node.lastWords)")
                 }
@@ -80,6 +84,9 @@ final class Rig: Sendable {
 
     deinit { stop() }
 
+    /// Whether the members are the authority, as far as any node knows.
+    var isAdopted: Bool { nodes.contains { $0.asksMembers } }
+
     /// Ends the nodes and the proxy; the stores end with their watchdogs.
     func stop() {
         for node in nodes { node.kill() }
@@ -87,11 +94,26 @@ final class Rig: Sendable {
         close(janitor)
     }
 
-    private static func variables(_ plan: CampaignPlan, _ key: String) -> [String: String] {
+    private static func command(
+        _ variables: [String: String],
+        _ words: String...
+    ) -> [String] {
+        ["env", "-i"] + variables.map { "\($0.key)=\($0.value)" } + words
+    }
+
+    private static func stores(_ postgres: [Int], redis: Int) -> [String: String] {
+        let hosts = postgres.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+        return [
+            "WATCHWORD_DATABASE_URL": "postgresql://postgres@\(hosts)/postgres",
+            "WATCHWORD_REDIS_URL": "redis://127.0.0.1:\(redis)",
+        ]
+    }
+
+    private static func variables(_ plan: CampaignPlan, _ proxy: FaultProxy) -> [String: String] {
         var variables = [
             "PATH": "/usr/bin:/bin",
             "WATCHWORD_PUBLIC_URL": "https://auth.example.test",
-            "WATCHWORD_KEYS_MASTER": key,
+            "WATCHWORD_KEYS_MASTER": Base64URL.encode(Entropy.system.bytes(32)),
             "WATCHWORD_ACCOUNTS_CONFIRMATION": "off",
             "WATCHWORD_LOG_LEVEL": "warning",
             "WATCHWORD_HTTP_EVENT_LOOPS": "1",
@@ -104,21 +126,21 @@ final class Rig: Sendable {
             "WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT": "100",
             "WATCHWORD_THROTTLE_REGISTRATIONS_PER_ADDRESS": "1000000",
         ]
+        if let bound = plan.bound {
+            variables["WATCHWORD_VERIFY_MODE"] = "bounded"
+            variables["WATCHWORD_VERIFY_STALENESS_LIMIT"] = "\(bound)ms"
+        }
+        let urls = (0..<plan.topology.members).map { member in
+            "redis://127.0.0.1:\(proxy.ports[route(of: 0, toMember: member)])"
+        }
+        if !urls.isEmpty {
+            variables["WATCHWORD_AUTHORITY_MEMBERS"] = urls.joined(separator: ",")
+            variables["WATCHWORD_AUTHORITY_USER"] = Members.user
+            variables["WATCHWORD_AUTHORITY_PASSWORD"] = Members.password
+            variables["WATCHWORD_AUTHORITY_LEASE"] = "\(plan.lease)ms"
+            variables["WATCHWORD_AUTHORITY_ADOPT_AFTER"] = "300ms"
+        }
         if let mutant = plan.mutant { variables["WATCHWORD_MUTANT"] = mutant }
         return variables
-    }
-}
-
-/// Ports that nobody uses at the moment.
-enum FreePorts {
-    /// `count` different ports of 127.0.0.1.
-    static func take(_ count: Int) throws -> [Int] {
-        var held: [Int32] = []
-        defer { for descriptor in held { close(descriptor) } }
-        return try (0..<count).map { _ in
-            let (descriptor, port) = try Sockets.listen()
-            held.append(descriptor)
-            return port
-        }
     }
 }

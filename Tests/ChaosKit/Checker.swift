@@ -83,11 +83,14 @@ package struct Checker: Sendable {
     package private(set) var violations: [Violation] = []
     /// How many there were.
     package private(set) var violationCount = 0
+    /// How many there were of each guarantee.
+    package private(set) var counts: [Guarantee: Int] = [:]
     /// Checks that were answered with a verdict.
     package private(set) var verdicts = 0
     /// Checks without one.
     package private(set) var unknown = 0
-    /// Verdicts on covered tokens whose check began within `nearness` after the acknowledgement.
+    /// Verdicts on covered tokens whose check began within `nearness` after the first moment at
+    /// which they had to be denied: the acknowledgement, in the bounded mode the bound later.
     package private(set) var nearMisses = 0
     /// The longest that a near miss took to be answered, by node, in nanoseconds.
     package private(set) var slowest: [UInt8: Int64] = [:]
@@ -98,7 +101,10 @@ package struct Checker: Sendable {
 
     /// How soon after an acknowledgement a check counts as a near miss, in nanoseconds.
     package let nearness: Int64
-    /// What a node may take to handle a request in the bounded mode, in nanoseconds.
+    /// What the bound is exceeded by at most, in nanoseconds.
+    ///
+    /// None is needed: what is accepted was accepted after the check began, on a read begun no
+    /// longer than the bound before that.
     package let handling: Int64
 
     private var subjects: [Int32: [Int32]] = [:]
@@ -107,7 +113,7 @@ package struct Checker: Sendable {
     private var clock = Int64.min
 
     /// A checker that has seen nothing.
-    package init(nearness: Int64 = 5_000_000, handling: Int64 = 1_000_000_000) {
+    package init(nearness: Int64 = 5_000_000, handling: Int64 = 0) {
         self.nearness = nearness
         self.handling = handling
     }
@@ -136,7 +142,9 @@ package struct Checker: Sendable {
         for subject in subjects[check.token] ?? [] {
             since = min(since, acknowledged[subject] ?? .max)
         }
-        if since < check.start, check.start - since <= nearness {
+        // Subtracted from the later time: what was never acknowledged must not overflow.
+        let distance = check.start - (check.bound ?? 0)
+        if since < distance, distance - since <= nearness {
             nearMisses += 1
             slowest[check.node] = max(slowest[check.node] ?? 0, check.end - check.start)
         }
@@ -145,7 +153,6 @@ package struct Checker: Sendable {
             return
         }
         if let bound = check.bound {
-            // Subtracted from the later time: the earliest there is must not overflow.
             if since < check.start - bound - handling { report(.bounded, check, since) }
             return
         }
@@ -160,7 +167,8 @@ package struct Checker: Sendable {
 
     private mutating func report(_ guarantee: Guarantee, _ check: CheckRecord, _ since: Int64) {
         violationCount += 1
-        guard violations.count < 100 else { return }
+        counts[guarantee, default: 0] += 1
+        guard violations.count < 10_000 else { return }
         violations.append(Violation(guarantee: guarantee, check: check, since: since))
     }
 }

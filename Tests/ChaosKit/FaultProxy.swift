@@ -37,25 +37,45 @@ package final class FaultProxy: Sendable {
         var halfCloses: Set<Int> = []
         var isStopped = false
     }
+    /// A port, and the routes that begin there: one, or one for each client.
+    struct Entrance: Sendable {
+        let descriptor: Int32
+        let routes: Range<Int>
+    }
     let shared = Mutex(Shared())
     /// The ports that the routes listen on.
     package let ports: [Int]
-    let listeners: [Int32]
+    let entrances: [Entrance]
+    /// Which client has the socket with this local port.
+    let client: @Sendable (Int) -> Int?
 
     /// Starts a proxy with a route to each of `upstream`, ports of 127.0.0.1.
-    package init(upstream: [Int]) throws {
+    ///
+    /// `shared` are servers that all clients must reach at the same address: each has one port and
+    /// a route for each of `clients`, which follow those of `upstream`. `client` tells which of
+    /// them a connection comes from, by the port it comes from; nobody's is closed.
+    package init(
+        upstream: [Int],
+        shared servers: [Int] = [],
+        clients: Int = 1,
+        client: @escaping @Sendable (Int) -> Int? = { _ in 0 }
+    ) throws {
         var ports: [Int] = []
-        var listeners: [Int32] = []
-        for _ in upstream {
+        var entrances: [Entrance] = []
+        for count in upstream.map({ _ in 1 }) + servers.map({ _ in clients }) {
             let (descriptor, port) = try Sockets.listen()
-            listeners.append(descriptor)
-            ports.append(port)
+            entrances.append(
+                Entrance(descriptor: descriptor, routes: ports.count..<ports.count + count)
+            )
+            ports += Array(repeating: port, count: count)
         }
         self.ports = ports
-        self.listeners = listeners
+        self.entrances = entrances
+        self.client = client
+        let all = upstream + servers.flatMap { Array(repeating: $0, count: clients) }
         shared.withLock {
-            $0.upstream = upstream
-            $0.faults = Array(repeating: Fault(), count: upstream.count)
+            $0.upstream = all
+            $0.faults = Array(repeating: Fault(), count: all.count)
         }
         Blocking.detach { ProxyLoop(self).run() }
     }

@@ -73,13 +73,15 @@ final class ProxyLoop {
             close(link.client)
             close(link.server)
         }
-        for listener in proxy.listeners { close(listener) }
+        for entrance in proxy.entrances { close(entrance.descriptor) }
     }
 
     /// Sleeps until something can be read, or for a millisecond where something is held back.
     private func wait(_ faults: [FaultProxy.Fault]) {
         var isHolding = false
-        var list = proxy.listeners.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        var list = proxy.entrances.map {
+            pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0)
+        }
         for link in links {
             for (stream, source) in zip(link.streams, [link.client, link.server]) {
                 if !stream.chunks.isEmpty { isHolding = true }
@@ -92,15 +94,22 @@ final class ProxyLoop {
     }
 
     private func accept(_ faults: [FaultProxy.Fault], _ upstream: [Int]) {
-        for (route, listener) in proxy.listeners.enumerated() {
+        for entrance in proxy.entrances {
             while true {
-                let client = Glibc.accept(listener, nil, nil)
+                var address = sockaddr_in()
+                var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+                let client = withUnsafeMutablePointer(to: &address) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        Glibc.accept(entrance.descriptor, $0, &length)
+                    }
+                }
                 guard client >= 0 else { break }
                 _ = fcntl(client, F_SETFL, O_NONBLOCK)
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 var one: Int32 = 1
                 setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(4))
-                guard !faults[route].refuses, let server = Sockets.connect(port: upstream[route])
+                guard let route = route(entrance, UInt16(bigEndian: address.sin_port)),
+                    !faults[route].refuses, let server = Sockets.connect(port: upstream[route])
                 else {
                     close(client)
                     continue
@@ -108,6 +117,11 @@ final class ProxyLoop {
                 links.append(Link(route: route, client: client, server: server))
             }
         }
+    }
+
+    private func route(_ entrance: FaultProxy.Entrance, _ port: UInt16) -> Int? {
+        guard entrance.routes.count > 1 else { return entrance.routes.first }
+        return proxy.client(Int(port)).map { entrance.routes.lowerBound + $0 }
     }
 
     private func move(

@@ -74,6 +74,26 @@ import Testing
         #expect(checker.violations.map(\.guarantee) == [.bounded])
     }
 
+    @Test func `without an allowance the bound is exact (S3)`() {
+        var checker = Checker(nearness: 5)
+        checker.issued(1, coveredBy: [10])
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(1, .accepted, 130, 140, bound: 30))
+        #expect(checker.violationCount == 0)
+        checker.checked(Self.check(1, .accepted, 131, 141, bound: 30))
+        #expect(checker.counts == [.bounded: 1])
+    }
+
+    @Test func `a bounded near miss comes soon after the bound, not after the acknowledgement`() {
+        var checker = Self.checker()
+        checker.acknowledged(10, end: 100)
+        checker.checked(Self.check(1, .revoked, 101, 102, bound: 30))
+        checker.checked(Self.check(1, .revoked, 131, 132, bound: 30))
+        checker.checked(Self.check(1, .revoked, 135, 136, bound: 30))
+        checker.checked(Self.check(1, .revoked, 136, 137, bound: 30))
+        #expect(checker.nearMisses == 2)
+    }
+
     @Test func `only verdicts soon after an acknowledgement are near misses`() {
         var checker = Self.checker()
         checker.acknowledged(10, end: 100)

@@ -2,6 +2,7 @@
 // and resets.
 import ChaosKit
 import Glibc
+import Synchronization
 import TestKit
 import Testing
 
@@ -48,5 +49,57 @@ import Testing
         #expect(Self.receive(descriptor, 30_000) == "+PONG\r\n")
         proxy.reset(0)
         #expect(Self.receive(descriptor, 30_000) == "")
+    }
+
+    @Test func `clients that share a port have a way each, and a fault hits one of them`()
+        async throws
+    {
+        var options = RedisServer.Options()
+        options.tcp = true
+        let redis = try await RedisServer.start(options)
+        let clients = Mutex<[Int: Int]>([:])
+        let proxy = try FaultProxy(upstream: [redis.port], shared: [redis.port], clients: 2) {
+            port in
+            // The proxy may be quicker than whoever has just connected.
+            for _ in 0..<30_000 {
+                if let client = clients.withLock({ $0[port] }) { return client }
+                usleep(1000)
+            }
+            return nil
+        }
+        defer { proxy.stop() }
+        #expect(proxy.ports.count == 3)
+        #expect(proxy.ports[1] == proxy.ports[2])
+        var descriptors: [Int32] = []
+        for client in 0..<2 {
+            let descriptor = try Self.connect(proxy.ports[1])
+            descriptors.append(descriptor)
+            clients.withLock { $0[Self.localPort(descriptor)] = client }
+            Self.ping(descriptor)
+            #expect(Self.receive(descriptor, 30_000) == "+PONG\r\n")
+        }
+        defer { for descriptor in descriptors { close(descriptor) } }
+        var fault = FaultProxy.Fault()
+        fault.holds = [.replies]
+        proxy.set(fault, on: 2)
+        // The loop may have looked at the faults a moment ago.
+        try await Task.sleep(for: .milliseconds(100))
+        for descriptor in descriptors { Self.ping(descriptor) }
+        #expect(Self.receive(descriptors[0], 30_000) == "+PONG\r\n")
+        #expect(Self.receive(descriptors[1], 300) == nil)
+        proxy.set(FaultProxy.Fault(), on: 2)
+        #expect(Self.receive(descriptors[1], 30_000) == "+PONG\r\n")
+    }
+
+    private static func localPort(_ descriptor: Int32) -> Int {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(descriptor, $0, &length)
+            }
+        }
+        #expect(result == 0)
+        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

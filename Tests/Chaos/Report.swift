@@ -1,0 +1,96 @@
+// What a campaign found, in words, and whether that is as it should be.
+import ChaosKit
+import Glibc
+
+/// The end of a campaign.
+struct Report {
+    private let plan: CampaignPlan
+    private let history: History
+    private let faults: [FaultKind: Int]
+    private let rig: Rig
+    private let checker: Checker
+    private let seconds: Double
+    /// After so long a node has written back what a failover lost (H7).
+    private static let grace: Int64 = 10_000_000_000
+
+    init(_ plan: CampaignPlan, _ history: History, _ faults: [FaultKind: Int], _ rig: Rig) {
+        self.plan = plan
+        self.history = history
+        self.faults = faults
+        self.rig = rig
+        checker = history.checker
+        seconds = Double(nanoseconds() - history.begun) / 1e9
+    }
+
+    /// Prints it; whether all is as it should be.
+    func give() -> Bool {
+        tellFigures()
+        if plan.topology != .pg { tellMembers() }
+        tellViolations()
+        let probed = checker.nearMisses > 0 && checker.acknowledgements > 0
+        if !probed { Chaos.say("nothing was probed: this run proves nothing") }
+        let isGood: Bool
+        if plan.expectsViolation {
+            isGood = checker.brokenPromises(plan) > 0
+        } else if plan.mayLose {
+            // A1 is broken on purpose: what is lost must be found and written back, no more.
+            let unexcused = history.unexcused(grace: Self.grace)
+            Chaos.say("lost and not soon written back: \(unexcused)")
+            isGood = probed && unexcused == 0
+        } else {
+            isGood = probed && checker.brokenPromises(plan) == 0
+        }
+        Chaos.say(isGood ? "as it should be" : "NOT as it should be (seed \(plan.seed))")
+        return isGood
+    }
+
+    private func tellFigures() {
+        let made = faults.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { "\($0.key.rawValue): \($0.value)" }.joined(separator: ", ")
+        let slowest = checker.slowest.sorted { $0.key < $1.key }.map { $0.value / 1_000_000 }
+        let perMinute = Int(Double(checker.nearMisses) / seconds * 60)
+        let counts = checker.counts.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { "\($0.key.rawValue): \($0.value)" }.joined(separator: ", ")
+        Chaos.say(
+            """
+            seconds          \(Int(seconds))
+            revocations      \(checker.acknowledgements) acknowledged
+            verdicts         \(checker.verdicts), without one \(checker.unknown)
+            near misses      \(checker.nearMisses) within 5 ms (\(perMinute) a minute); \
+            the slowest took \(slowest) ms
+            out of order     \(checker.late)
+            written back     \(sum("watchword_revocation_restored_total"))
+            faults           \(made)
+            violations       \(checker.brokenPromises(plan))\(counts.isEmpty ? "" : " (\(counts))")
+            """
+        )
+        if !plan.agrees { Chaos.say("S2 is not promised with members; S1 is") }
+    }
+
+    /// Nodes that were killed have begun to count anew.
+    private func tellMembers() {
+        Chaos.say(
+            """
+            asked of members \(sum("watchword_revocation_polls_total")), \
+            then of PostgreSQL \(sum("watchword_revocation_fallbacks_total"))
+            epochs           \(Int(rig.nodes.map { $0.metric("watchword_authority_epoch") }
+                .max() ?? 0)), closed \(sum("watchword_authority_closings_total"))
+            """
+        )
+    }
+
+    private func tellViolations() {
+        let broken = checker.violations.filter { plan.agrees || $0.guarantee != .denied }
+        for violation in broken.prefix(5) {
+            let at = Double(violation.check.start - history.begun) / 1e9
+            Chaos.say("  at \(at) s: \(violation)")
+        }
+        if !broken.isEmpty, !plan.expectsViolation {
+            Chaos.say("what was broken:\n  " + history.notes.suffix(400).joined(separator: "\n  "))
+        }
+    }
+
+    private func sum(_ metric: String) -> Int {
+        Int(rig.nodes.map { $0.metric(metric) }.reduce(0, +))
+    }
+}
