@@ -21,6 +21,9 @@ package enum Mutant: String, Sendable, CaseIterable {
     /// A cursor is used on another history than the one it comes from (F4).
     case noTimeline = "no-timeline"
 
+    /// An answer may be twice as old as the bound.
+    case doubleBound = "double-bound"
+
     // The members' (revocation.md 4.3).
 
     /// A draining epoch is not waited for (F2).

@@ -124,7 +124,7 @@ package struct RevokerCore: Sendable {
             return adopted.map { .publish(ticket, $0, entries) }
         case .draining:
             #if DEBUG
-            if Mutant.active == .noLeaseWait { return acknowledge(ticket) }
+            if Mutant.active == .noLeaseWait, !entries.isEmpty { return acknowledge(ticket) }
             #endif
             guard !fencedEpochs.contains(authority.epoch - 1) else {
                 return [.markDrained(epoch: authority.epoch)] + acknowledge(ticket)

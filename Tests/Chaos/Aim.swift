@@ -10,20 +10,21 @@ struct Target: Sendable {
     let token: Int32
     /// The bytes of the check.
     let request: [UInt8]
+    /// The same with a body, which the fast path leaves to the general one.
+    let general: [UInt8]
 
     /// A check of a bearer token.
     init(token: Int32, bearer: String) {
         self.token = token
-        request = Array(
-            """
+        let head = """
             GET /verify HTTP/1.1\r
             Host: auth.example.test\r
             X-Original-Method: GET\r
             Authorization: Bearer \(bearer)\r
-            \r
 
-            """.utf8
-        )
+            """
+        request = Array((head + "\r\n").utf8)
+        general = Array((head + "Content-Length: 1\r\n\r\n.").utf8)
     }
 }
 

@@ -65,18 +65,26 @@ final class Database: Sendable {
 
     /// Kills the primary as a power cut of its machine would, and starts it again.
     func crash() throws {
-        if let master = postmaster(primary) {
-            let children = processes().map(\.id)
-            kill(master, SIGKILL)
-            for child in children { kill(child, SIGKILL) }
-        }
+        cutPower()
         try run("start \(primary) \(ports[primary])")
+    }
+
+    private func cutPower() {
+        guard let master = postmaster(primary) else { return }
+        let children = processes().map(\.id)
+        kill(master, SIGKILL)
+        for child in children { kill(child, SIGKILL) }
     }
 
     /// Stops the primary for good, promotes the standby, and rebuilds the loser as its standby.
     func failOver(isSynchronous: Bool) throws {
         let (old, new) = (primary, 1 - primary)
-        try run("fence \(old)")
+        if isSynchronous {
+            try run("fence \(old)")
+        } else {
+            // What it has not sent by now is lost.
+            cutPower()
+        }
         try run("promote \(new)")
         current.store(new, ordering: .releasing)
         if isSynchronous {

@@ -45,12 +45,14 @@ private final class LoadLoop {
     private var old: [Target] = []
     private var edition = -1
     private var next = 0
-    private var trickleAt: Int64 = 0
+    /// When each node is due again.
+    private var trickleAt: [Int64]
     private var records: [CheckRecord] = []
     /// How long after an acknowledgement everybody fires.
     private static let window: Int64 = 5_000_000
-    /// The pause between two checks of a node that are not near misses.
-    private static let trickle: Int64 = 2_000_000
+    /// The pauses between checks of a node that are no near misses, in nanoseconds: short ones, so
+    /// that a read is under way, and long ones, so that the next has to begin one.
+    private static let trickle: ClosedRange<Int64> = 500_000...30_000_000
 
     init(_ aim: Aim, _ history: History, _ ports: [Int], _ plan: CampaignPlan) {
         self.aim = aim
@@ -58,8 +60,12 @@ private final class LoadLoop {
         bound = plan.bound.map { Int64($0) * 1_000_000 }
         // Node by node in turn, so that a part of them is a part of each.
         wires = (0..<plan.connections).flatMap { _ in
-            ports.enumerated().map { Wire(node: $0.offset, port: $0.element) }
+            ports.enumerated().map { (node: $0.offset, port: $0.element) }
+        }.enumerated().map { number, way in
+            // Four and the number of nodes have no divisor in common.
+            Wire(node: way.node, port: way.port, isGeneral: number.isMultiple(of: 4))
         }
+        trickleAt = Array(repeating: 0, count: ports.count)
     }
 
     func run(until isStopped: () -> Bool) {
@@ -94,10 +100,11 @@ private final class LoadLoop {
             }
             return
         }
-        guard trickleAt <= now else { return }
-        trickleAt = now + Self.trickle
-        var nodes: Set<Int> = []
-        for wire in wires where wire.state == .idle && nodes.insert(wire.node).inserted {
+        guard trickleAt.contains(where: { $0 <= now }) else { return }
+        let first = Int.random(in: 0..<wires.count)
+        for wire in wires[first...] + wires[..<first]
+        where wire.state == .idle && trickleAt[wire.node] <= now {
+            trickleAt[wire.node] = now + Int64.random(in: Self.trickle)
             next += 1
             if !sights.isEmpty, !next.isMultiple(of: 4) {
                 wire.ask(sights[next % sights.count].target)

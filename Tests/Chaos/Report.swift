@@ -85,7 +85,8 @@ struct Report {
             let at = Double(violation.check.start - history.begun) / 1e9
             Chaos.say("  at \(at) s: \(violation)")
         }
-        if !broken.isEmpty, !plan.expectsViolation {
+        if plan.isTalkative || (!broken.isEmpty && !plan.expectsViolation) {
+            for node in rig.nodes { Chaos.say(node.lastWords) }
             Chaos.say("what was broken:\n  " + history.notes.suffix(400).joined(separator: "\n  "))
         }
     }

@@ -139,6 +139,9 @@ final class Rig: Sendable {
             variables["WATCHWORD_AUTHORITY_PASSWORD"] = Members.password
             variables["WATCHWORD_AUTHORITY_LEASE"] = "\(plan.lease)ms"
             variables["WATCHWORD_AUTHORITY_ADOPT_AFTER"] = "300ms"
+            // A busy machine is not to look like a lost member all the time.
+            variables["WATCHWORD_AUTHORITY_POLL_LIMIT"] = "200ms"
+            variables["WATCHWORD_AUTHORITY_PUBLISH_LIMIT"] = "500ms"
         }
         if let mutant = plan.mutant { variables["WATCHWORD_MUTANT"] = mutant }
         return variables

@@ -33,6 +33,12 @@ extension Strike {
         case .failOver:
             let isSynchronous = !plan.mayLose
             let begun = nanoseconds()
+            if plan.mayLose {
+                // Commits are acknowledged and go nowhere.
+                let senders = database.processes().filter { $0.title.contains("walsender") }
+                for sender in senders { kill(sender.id, SIGSTOP) }
+                try await pause(100...600)
+            }
             try await Blocking.run { try database.failOver(isSynchronous: isSynchronous) }
             history.failedOver(from: begun, until: nanoseconds())
         case .freezeStandby:

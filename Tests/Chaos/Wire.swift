@@ -13,6 +13,7 @@ final class Wire {
     }
     let node: Int
     let port: Int
+    private let isGeneral: Bool
     private(set) var state = State.closed
     private(set) var descriptor: Int32 = -1
     private var retryAt: Int64 = 0
@@ -23,9 +24,12 @@ final class Wire {
     private static let pause: Int64 = 50_000_000
 
     /// A connection that is not made yet.
-    init(node: Int, port: Int) {
+    ///
+    /// With `isGeneral` its checks are such as the fast path does not answer.
+    init(node: Int, port: Int, isGeneral: Bool) {
         self.node = node
         self.port = port
+        self.isGeneral = isGeneral
     }
 
     /// Tries to connect, unless that failed a moment ago.
@@ -41,7 +45,7 @@ final class Wire {
     func ask(_ target: Target) {
         token = target.token
         start = nanoseconds()
-        let bytes = target.request
+        let bytes = isGeneral ? target.general : target.request
         state = .asking
         let count = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         if count != bytes.count { lose() }
