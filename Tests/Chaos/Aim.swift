@@ -44,6 +44,7 @@ final class Aim: Sendable {
     private let bell: (ear: Int32, rope: Int32)
     /// How many are remembered of those that were revoked.
     private static let memory = 256
+    private static let few = 12
 
     /// What can be polled for the bell.
     var ear: Int32 { bell.ear }
@@ -70,8 +71,16 @@ final class Aim: Sendable {
     /// All of them, and when their revocation was acknowledged.
     var all: [Sight] { state.withLock { $0.sights } }
 
-    /// Tokens that were revoked a while ago, which must never be good again (W2).
-    var old: [Target] { state.withLock { $0.old } }
+    /// Tokens that were revoked a while ago, which must never be good again (W2), and the latest
+    /// of them, which a node may have missed when the authority changed.
+    var old: (all: [Target], latest: [Target]) {
+        state.withLock { state in
+            let latest = (max(0, state.next - Self.few)..<state.next).map {
+                state.old[$0 % Self.memory]
+            }
+            return (state.old, latest)
+        }
+    }
 
     /// Aims at these too.
     func add(_ more: [Target]) {

@@ -4,6 +4,7 @@
 enum FaultKind: String, CaseIterable, Sendable {
     case freezeNode = "freeze a node"
     case killNode = "kill a node"
+    case stepClock = "step a node's clock"
     case freezeBackends = "freeze backends"
     case freezeCommits = "freeze some that commit"
     case freezeHelper = "freeze a process of PostgreSQL"
@@ -45,7 +46,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     /// What it hits.
     var victim: Victim {
         switch self {
-        case .freezeNode, .killNode: .node
+        case .freezeNode, .killNode, .stepClock: .node
         case .freezeBackends, .freezeCommits, .freezeHelper, .killBackend, .crashPrimary,
             .failOver, .freezeStandby, .longWriter, .lockLog:
             .database
@@ -71,7 +72,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .killMember, .restoreMember, .demoteMember, .flushMembers, .fillMembers,
             .lapseLease:
             3
-        case .freezeMembers, .cutMembers, .delayMembers: 5
+        case .freezeMembers, .cutMembers, .delayMembers, .stepClock: 5
         }
     }
 

@@ -42,7 +42,7 @@ private final class LoadLoop {
     private let wires: [Wire]
     private let bound: Int64?
     private var sights: [Aim.Sight] = []
-    private var old: [Target] = []
+    private var old: (all: [Target], latest: [Target]) = ([], [])
     private var edition = -1
     private var next = 0
     /// When each node is due again.
@@ -52,7 +52,7 @@ private final class LoadLoop {
     private static let window: Int64 = 5_000_000
     /// The pauses between checks of a node that are no near misses, in nanoseconds: short ones, so
     /// that a read is under way, and long ones, so that the next has to begin one.
-    private static let trickle: ClosedRange<Int64> = 500_000...30_000_000
+    private static let trickle: ClosedRange<Int64> = 500_000...20_000_000
 
     init(_ aim: Aim, _ history: History, _ ports: [Int], _ plan: CampaignPlan) {
         self.aim = aim
@@ -106,11 +106,13 @@ private final class LoadLoop {
         where wire.state == .idle && trickleAt[wire.node] <= now {
             trickleAt[wire.node] = now + Int64.random(in: Self.trickle)
             next += 1
-            if !sights.isEmpty, !next.isMultiple(of: 4) {
-                wire.ask(sights[next % sights.count].target)
-            } else if let target = old.randomElement() {
-                wire.ask(target)
-            }
+            let target =
+                switch Int.random(in: 0..<4) {
+                case 0: old.all.randomElement()
+                case 1: old.latest.randomElement()
+                default: sights.randomElement()?.target
+                }
+            if let target { wire.ask(target) }
         }
     }
 

@@ -29,9 +29,12 @@ struct Nemesis {
         while !term.isOver {
             try await Task.sleep(for: .milliseconds(dice.milliseconds(200...900)))
             var strikes = [next()]
-            if Int.random(in: 0..<4, using: &dice) == 0 {
-                let second = next()
-                if second.kind.victim != strikes[0].kind.victim { strikes.append(second) }
+            if plan.comesInPairs || Int.random(in: 0..<4, using: &dice) == 0 {
+                let others = (0..<4).map { _ in next() }
+                let first = strikes[0].kind.victim
+                if let second = others.first(where: { $0.kind.victim != first }) {
+                    strikes.append(second)
+                }
             }
             if strikes[0].kind.concernsMembers { try await waitForAdoption(term) }
             for strike in strikes { counts[strike.kind, default: 0] += 1 }

@@ -42,6 +42,8 @@ struct CampaignPlan: Sendable {
     /// With members one learns of such a one from PostgreSQL and another has not heard of it (H18).
     var agrees: Bool { topology == .pg }
     var faults: [FaultKind]?
+    /// Whether two faults always come together, where they can.
+    var comesInPairs = false
     /// Whether all that was broken is told, whatever came of it.
     var isTalkative = false
     var people = 16
@@ -88,6 +90,7 @@ struct CampaignPlan: Sendable {
         case "people": people = Int(try number(name, value))
         case "connections": connections = Int(try number(name, value))
         case "lease": lease = Int(try number(name, value))
+        case "pairs": comesInPairs = value == "1"
         case "talk": isTalkative = value == "1"
         case "binary": binary = value
         default: throw ChaosError("no such option: \(name)")

@@ -11,6 +11,7 @@ final class Rig: Sendable {
     let database: Database
     let redis: RedisServer
     let members: Members
+    let clocks: WallClocks
     let proxy: FaultProxy
     let nodes: [Node]
     private let folder: String
@@ -56,11 +57,14 @@ final class Rig: Sendable {
         let status = try await Blocking.run { try ChildProcess.launch(migrate, log: log).wait() }
         guard status == 0 else { throw ChaosError("migrate: \(PrivateFolder.read(log))") }
         let (proxy, folder) = (proxy, folder)
+        let clocks = try WallClocks(Self.nodeCount, in: folder)
+        self.clocks = clocks
         nodes = (0..<Self.nodeCount).map { index in
             let ports = Self.routes(of: index).map { proxy.ports[$0] }
             return Node(
                 binary: plan.binary,
-                variables: common.merging(Self.stores(Array(ports[..<2]), redis: ports[2])) { $1 },
+                variables: common.merging(Self.stores(Array(ports[..<2]), redis: ports[2])) { $1 }
+                    .merging(clocks.variables(of: index)) { $1 },
                 ports: (free[2 + index * 2], free[3 + index * 2]),
                 log: "\(folder)/node\(index).log",
                 onStart: { owners.set($0, at: index) }

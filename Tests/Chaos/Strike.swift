@@ -32,6 +32,14 @@ struct Strike: Sendable {
     }
 
     private mutating func strikeNode() async throws {
+        if kind == .stepClock {
+            // Less than the margin (A5), forwards or back.
+            rig.clocks.step(node, to: Int.random(in: -50...50, using: &dice))
+            try await pause(200...4000)
+            let skew = rig.nodes[node].metric("watchword_clock_skew_seconds", limit: 1)
+            history.note("skew \(skew) s")
+            return rig.clocks.step(node, to: 0)
+        }
         let node = rig.nodes[node]
         if kind == .freezeNode {
             node.signal(SIGSTOP)
@@ -59,7 +67,7 @@ struct Strike: Sendable {
         case .holdReplies: fault.holds = [.replies]
         case .delay:
             fault.delay = [
-                .requests: dice.milliseconds(0...60), .replies: dice.milliseconds(0...60),
+                .requests: dice.milliseconds(0...120), .replies: dice.milliseconds(0...120),
             ]
         case .lapseLease:
             fault.holds = [.requests, .replies]
