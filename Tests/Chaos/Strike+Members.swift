@@ -6,9 +6,12 @@ import Glibc
 import TestKit
 
 extension Strike {
-    /// Some of the members, at least one.
+    /// Some of the members, mostly one.
     private mutating func some() -> [Int] {
-        let count = Int.random(in: 1...rig.members.count, using: &dice)
+        let count = min(
+            rig.members.count,
+            dice.choose([(1, weight: 4), (2, weight: 2), (3, weight: 1)])
+        )
         return Array((0..<rig.members.count).shuffled(using: &dice).prefix(count))
     }
 
@@ -67,21 +70,41 @@ extension Strike {
     mutating func strikeMemberLink() async throws {
         let node = node
         let routes = some().map { Rig.route(of: node, toMember: $0) }
-        var fault = FaultProxy.Fault()
         switch kind {
-        case .resetMembers:
-            for route in routes { rig.proxy.reset(route) }
-            return
+        case .resetMembers: for route in routes { rig.proxy.reset(route) }
         case .delayMembers:
+            var fault = FaultProxy.Fault()
             fault.delay = [
                 .requests: dice.milliseconds(0...60), .replies: dice.milliseconds(0...60),
             ]
-        default:
-            fault.holds = dice.choose([
-                ([.requests], weight: 2), ([.replies], weight: 1),
-                ([.requests, .replies], weight: 1),
-            ])
+            try await proxied(routes, fault, 300...2500)
+        default: try await cut(routes)
         }
-        try await proxied(routes, fault, 50...2500)
+    }
+
+    /// Nothing passes on `routes` for a while, in one direction or both; who is first on the
+    /// others is a matter of chance, again and again.
+    private mutating func cut(_ routes: [Int]) async throws {
+        var fault = FaultProxy.Fault()
+        fault.holds = dice.choose([
+            ([.requests], weight: 3), ([.replies], weight: 1),
+            ([.requests, .replies], weight: 1),
+        ])
+        for route in routes { rig.proxy.set(fault, on: route) }
+        for _ in 0..<Int.random(in: 3...15, using: &dice) {
+            for route in allRoutes where !routes.contains(route) {
+                var disorder = FaultProxy.Fault()
+                disorder.delay = [.requests: dice.milliseconds(0...8)]
+                rig.proxy.set(disorder, on: route)
+            }
+            try await pause(100...200)
+        }
+        for route in allRoutes { rig.proxy.set(FaultProxy.Fault(), on: route) }
+    }
+
+    private var allRoutes: [Int] {
+        (0..<Rig.nodeCount).flatMap { node in
+            (0..<rig.members.count).map { Rig.route(of: node, toMember: $0) }
+        }
     }
 }
