@@ -1,7 +1,8 @@
 // The load: keep-alive connections to every node on one thread. In the milliseconds in which a
-// revocation has just been acknowledged every connection fires, again and again; otherwise a trickle
-// checks what is about to be revoked and what was revoked a while ago. Times are taken around the
-// write and after the read. It must be cheap, because it shares the machine with all that it tests.
+// revocation has just been acknowledged every connection fires, again and again; otherwise a
+// trickle checks what is about to be revoked and what was revoked a while ago. Times are taken
+// around the write and after the read. It must be cheap, because it shares the machine with all
+// that it tests.
 import ChaosKit
 import Glibc
 import Synchronization
