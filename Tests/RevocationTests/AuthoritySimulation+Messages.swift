@@ -5,9 +5,15 @@ import Primitives
 import Revocation
 
 extension AuthoritySimulation {
-    /// Moves one message on.
-    mutating func advance() {
+    /// Moves one message on that the dice choose, unless it is of those that take long.
+    mutating func advanceAny() {
         let index = dice.below(jobs.count)
+        if let slow, jobs[index].job.kind == slow, dice.below(12) > 0 { return }
+        advance(index)
+    }
+
+    /// Moves one message on.
+    mutating func advance(_ index: Int) {
         let (node, job) = jobs[index]
         jobs.swapAt(index, jobs.count - 1)
         jobs.removeLast()
@@ -33,7 +39,7 @@ extension AuthoritySimulation {
         }
     }
 
-    private var isLost: Bool { mutating get { dice.below(rarity) == 0 } }
+    private var isLost: Bool { mutating get { !isOpening && dice.below(rarity) == 0 } }
 
     // MARK: The read-index
 
@@ -69,7 +75,9 @@ extension AuthoritySimulation {
             jobs.append((node, .read(batch, scope, begun: begun, rest)))
             return
         }
-        let effects = nodes[node].index.step(.completed(batch, rest.reading))
+        var reading = rest.reading
+        if fault == .splitsTheSnapshot { reading = reading.with(primary.authority) }
+        let effects = nodes[node].index.step(.completed(batch, reading))
         for effect in effects {
             if case .note(let reading) = effect, let row = reading.authority {
                 nodes[node].lastSeen = row
@@ -299,6 +307,11 @@ extension AuthoritySimulation {
         _ isFenced: Bool?
     ) {
         if let isFenced {
+            // With one fence the others are taken for fenced, so it has to be heard first.
+            if !isFenced, fault == .fencesOneOfThree, isFenceAwaited(node, ticket) {
+                jobs.append((node, .fence(ticket, member, isFenced)))
+                return
+            }
             let event = RevokerCore.Event.fenced(ticket, member.token, isFenced)
             perform(node, nodes[node].revoker.step(event))
             if isFenced, fault == .fencesOneOfThree { pretendFenced(node, ticket) }
@@ -312,10 +325,21 @@ extension AuthoritySimulation {
         jobs.append((node, .fence(ticket, member, isReached && !isLost)))
     }
 
-    /// Says of all that are not fenced yet that they are.
+    /// Whether a fence of this ticket may still succeed.
+    private func isFenceAwaited(_ node: Int, _ ticket: RevokerCore.Ticket) -> Bool {
+        jobs.contains { owner, job in
+            if case .fence(ticket, _, let done) = job {
+                owner == node && done != false
+            } else {
+                false
+            }
+        }
+    }
+
+    /// Says of all that are not fenced that they are.
     private mutating func pretendFenced(_ node: Int, _ ticket: RevokerCore.Ticket) {
         for (owner, job) in jobs where owner == node {
-            guard case .fence(ticket, let other, nil) = job else { continue }
+            guard case .fence(ticket, let other, _) = job else { continue }
             perform(node, nodes[node].revoker.step(.fenced(ticket, other.token, true)))
         }
     }
@@ -384,10 +408,21 @@ extension AuthoritySimulation {
             return
         }
         let isReady = adopted.count { $0.identity != nil } > size / 2
-        let state = primary.authority.state
-        let mayBegin = state == .pg || fault == .adoptsWithoutDrain && state == .draining
-        guard isReady, primary.authority.epoch == epoch, mayBegin else { return }
+        guard isReady, primary.authority.epoch == epoch, mayAdopt else { return }
         adoptions += 1
         change(.redis, adopted)
+    }
+}
+
+extension Reading {
+    /// The same log beside a row of another moment.
+    fileprivate func with(_ row: Authority) -> Reading {
+        Reading(
+            timeline: timeline,
+            nextLow: nextLow,
+            databaseTime: databaseTime,
+            horizon: horizon,
+            authority: row
+        )
     }
 }

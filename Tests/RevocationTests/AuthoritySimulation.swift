@@ -45,6 +45,32 @@ enum SimulatedJob {
     case wake(RevokerCore.Ticket, MonotonicInstant)
     case inspect(AuthorityMember, MonotonicInstant, MemberFinding?, MemberToken?)
     case adopt(Int64, from: Int, [AuthorityMember])
+
+    /// The messages of which one kind may be slow.
+    enum Kind: CaseIterable { case read, poll, answer, commit, publish, fence, adopt }
+
+    var kind: Kind? {
+        switch self {
+        case .read: .read
+        case .poll(_, _, .some, _): .answer
+        case .poll: .poll
+        case .commit: .commit
+        case .publish: .publish
+        case .fence: .fence
+        case .adopt: .adopt
+        case .lead, .restore, .observe, .close, .drained, .wake, .inspect: nil
+        }
+    }
+
+    /// Whether it is part of answering a check.
+    var isReading: Bool {
+        switch self {
+        case .lead, .read, .poll: true
+        case .restore, .commit, .observe, .publish, .fence, .close, .drained, .wake, .inspect,
+            .adopt:
+            false
+        }
+    }
 }
 
 /// One schedule.
@@ -55,6 +81,14 @@ struct AuthoritySimulation {
     /// How seldom the world is struck, and how seldom a message is lost, in this schedule.
     let calm: Int
     let rarity: Int
+    /// Messages of this kind take much longer than others in this schedule.
+    var slow: SimulatedJob.Kind?
+    /// Whether epochs come and go quickly in this schedule.
+    let isRestless: Bool
+    /// What this schedule has in mind, if anything.
+    var plot: [PlotMove]
+    /// While the nodes take their first leases nothing is lost, in some schedules.
+    var isOpening = false
     var now: Int64 = 1_000
     var primary = SimulatedPrimary()
     var standby = SimulatedPrimary()
@@ -84,6 +118,10 @@ struct AuthoritySimulation {
         nodes[1].clockOffset = 500
         calm = [1, 1, 4][dice.below(3)]
         rarity = [12, 40, 400][dice.below(3)]
+        let kinds = SimulatedJob.Kind.allCases
+        slow = dice.below(2) == 0 ? nil : kinds[dice.below(kinds.count)]
+        isRestless = dice.below(3) == 0
+        plot = dice.below(2) == 0 ? [] : Plot.allCases[dice.below(Plot.allCases.count)].moves
         if dice.below(3) > 0 { adoptAtOnce() }
     }
 
@@ -120,11 +158,30 @@ struct AuthoritySimulation {
     /// Runs so many random steps.
     mutating func run(steps: Int) {
         for node in nodes.indices { renew(node) }
+        if dice.below(2) == 0 { open() }
         var left = steps
         while left > 0, violation == nil {
             left -= 1
-            if !jobs.isEmpty, dice.below(10) < 7 { advance() } else { act() }
+            if !jobs.isEmpty, dice.below(10) < 7 {
+                advanceAny()
+            } else if plot.isEmpty || dice.below(4) == 0 {
+                act()
+            } else if !follow(), !jobs.isEmpty {
+                // A plot waits for messages; what else begins would only keep them.
+                advanceAny()
+            }
         }
+    }
+
+    /// Gives every node its lease, and its positions in the members' logs.
+    private mutating func open() {
+        isOpening = true
+        for _ in 0..<2 {
+            while let first = jobs.firstIndex(where: \.job.isReading) { advance(first) }
+            for node in nodes.indices { arrive(node) }
+        }
+        while let first = jobs.firstIndex(where: \.job.isReading) { advance(first) }
+        isOpening = false
     }
 
     // MARK: What begins of itself
@@ -138,13 +195,16 @@ struct AuthoritySimulation {
         case 18..<21: renew(node)
         case 21: suspect(node)
         case 22: settle(node)
-        case 23..<26: beginAdoption(node)
+        // A site may move its members to other machines.
+        case 23..<26: beginAdoption(node, from: dice.below(2) * size)
         case 26: inspect(node)
+        case 27 where isRestless: suspect(node)
+        case 28 where isRestless: beginAdoption(node, from: 0)
         default: if dice.below(calm) == 0 { strike(node) }
         }
     }
 
-    private mutating func arrive(_ node: Int) {
+    mutating func arrive(_ node: Int) {
         let waiter = nodes[node].nextWaiter
         nodes[node].nextWaiter += 1
         nodes[node].owed[waiter] = acknowledged
@@ -162,7 +222,7 @@ struct AuthoritySimulation {
         return nil
     }
 
-    private mutating func revoke(_ node: Int) {
+    mutating func revoke(_ node: Int) {
         guard nextBit != 0 else { return }
         let bit = primary.begin(nextBit)
         nextBit = nextBit &<< 1
@@ -184,7 +244,7 @@ struct AuthoritySimulation {
     }
 
     /// Closes what the node holds: for a reason, or on a mere suspicion.
-    private mutating func suspect(_ node: Int) {
+    mutating func suspect(_ node: Int) {
         guard let authority = nodes[node].closing ?? nodes[node].lastSeen,
             authority.state == .redis
         else { return }
@@ -199,12 +259,15 @@ struct AuthoritySimulation {
     }
 
     /// Nothing keeps two adopters apart here but their tokens and the guard of the last step (H20).
-    private mutating func beginAdoption(_ node: Int) {
-        let state = primary.authority.state
-        guard state == .pg || fault == .adoptsWithoutDrain && state == .draining else { return }
-        // A site may move its members to other machines.
-        let first = dice.below(2) * size
+    mutating func beginAdoption(_ node: Int, from first: Int) {
+        guard mayAdopt else { return }
         jobs.append((node, .adopt(primary.authority.epoch, from: first, [])))
+    }
+
+    /// Whether the row lets an adoption begin, or end.
+    var mayAdopt: Bool {
+        let state = primary.authority.state
+        return state == .pg || fault == .adoptsWithoutDrain && state == .draining
     }
 
     private mutating func inspect(_ node: Int) {
@@ -215,7 +278,7 @@ struct AuthoritySimulation {
     /// What befalls the world.
     private mutating func strike(_ node: Int) {
         let member = dice.below(members.count)
-        switch dice.below(8) {
+        switch dice.below(10) {
         case 0: nodes[node].reaches[member].toggle()
         case 1: crash(member)
         case 2: members[member].trim()
@@ -223,11 +286,17 @@ struct AuthoritySimulation {
         case 4: standby = primary
         case 5...6 where fault == .frozenClock: nodes[0].frozenAt = nodes[0].frozenAt ?? now
         case 5...6 where fault == .forgetfulMember: members[member].forgetSome()
-        case 7:
-            let isReached = dice.below(2) == 0
-            for index in members.indices { nodes[node].reaches[index] = isReached }
+        case 7: cut(node, from: Array(members.indices))
+        case 8: cut(node, from: Array(member / size * size..<(member / size + 1) * size))
+        case 9: cut(node, from: members.indices.filter { $0 != member })
         default: break
         }
+    }
+
+    /// A node loses some members at once, or has them back.
+    private mutating func cut(_ node: Int, from members: [Int]) {
+        let isReached = dice.below(2) == 0
+        for index in members { nodes[node].reaches[index] = isReached }
     }
 
     private mutating func crash(_ member: Int) {

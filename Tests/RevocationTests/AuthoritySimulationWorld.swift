@@ -21,6 +21,7 @@ enum AuthorityFault: String, CaseIterable, Sendable {
     case skipsXmin
     case ignoresEcho
     case splitsThePoll
+    case splitsTheSnapshot
     // The assumptions.
     case lossyFailover
     case twoPrimaries
