@@ -38,12 +38,16 @@ extension ReadIndex {
         var reading: Reading?
         switch scope {
         case .since(let low, _):
-            reading = try await readAtOnce(since: low, deadline: Deadline(begun + patience))
+            let deadline = Deadline(begun + patience)
+            reading = try await glance(deadline)
+            if reading == nil { reading = try await readAtOnce(since: low, deadline: deadline) }
             if reading == nil { (reading, _) = try await readPages(since: low, deadline: long) }
         case .everything: (reading, present) = try await readPages(since: nil, deadline: long)
         }
         guard let reading else { throw ReadIndexFault.unconfirmed }
         state.withLock {
+            $0.isQuiet = reading.hasSnapshot(of: $0.covered)
+            $0.covered = reading
             $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
             $0.known.horizon = reading.horizon
             $0.known.mark = RevocationMark(
@@ -69,6 +73,20 @@ extension ReadIndex {
     }
 
     // MARK: In one statement
+
+    /// Asks for the head alone while nothing happens; nil where something has, or may have.
+    ///
+    /// Costs a second statement when it was in vain, so it is not tried again before two readings
+    /// in a row were of one snapshot.
+    private func glance(_ deadline: Deadline) async throws -> Reading? {
+        guard state.withLock({ $0.isQuiet }) else { return nil }
+        guard let reading = try await database.first(RevocationLog.glance(), deadline: deadline)
+        else { throw ReadIndexFault.unconfirmed }
+        compareClocks(reading)
+        guard reading.hasSnapshot(of: state.withLock { $0.covered }) else { return nil }
+        glances.increment()
+        return reading
+    }
 
     /// What came since a cursor; nil where that is too much for one answer.
     private func readAtOnce(since low: UInt64, deadline: Deadline) async throws -> Reading? {
@@ -188,5 +206,13 @@ extension ReadIndex {
             deadline: .after(readLimit)
         )
         restored.increment(by: entries.count)
+    }
+}
+
+extension Reading {
+    /// Whether it sees the same transactions as `other`, neither more nor fewer.
+    fileprivate func hasSnapshot(of other: Reading?) -> Bool {
+        guard let other, let snapshot else { return false }
+        return other.timeline == timeline && other.snapshot == snapshot
     }
 }

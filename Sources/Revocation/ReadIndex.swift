@@ -67,6 +67,10 @@ package final class ReadIndex: Sendable {
         var closing: (Authority, Distrust)?
         /// The authority of the last read.
         var lastSeen: Authority?
+        /// The last snapshot all of whose revocations are in the set.
+        var covered: Reading?
+        /// Whether the last reading found the snapshot of the one before.
+        var isQuiet = false
         /// Before this no further batch is closed.
         var nextStart = MonotonicInstant(nanoseconds: 0)
         /// How many reads in a row were late: each is given twice the time of the one before, for
@@ -89,6 +93,7 @@ package final class ReadIndex: Sendable {
     let logger: Logger
     let state: Mutex<State>
     let reads: Counter
+    let glances: Counter
     private let covered: Counter
     let restored: Counter
     let readTime: Histogram
@@ -121,6 +126,11 @@ package final class ReadIndex: Sendable {
         reads = metrics.counter(
             "watchword_revocation_reads_total",
             help: "Read-indexes sent to the authority."
+        )
+        glances = metrics.counter(
+            "watchword_revocation_glances_total",
+            help:
+                "Read-indexes that found the database's snapshot as it was, and looked no further."
         )
         covered = metrics.counter(
             "watchword_revocation_checks_total",

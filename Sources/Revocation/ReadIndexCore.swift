@@ -27,6 +27,8 @@ package struct Reading: Sendable {
     package let timeline: DatabaseTimeline
     /// Where the next read starts: the xmin of this read's snapshot.
     package let nextLow: UInt64
+    /// All of this read's snapshot, as PostgreSQL writes it; nil in tests that are not about that.
+    package let snapshot: String?
     /// The database's clock.
     package let databaseTime: Timestamp
     /// The longest life an outstanding access token may have.
@@ -38,12 +40,14 @@ package struct Reading: Sendable {
     package init(
         timeline: DatabaseTimeline,
         nextLow: UInt64,
+        snapshot: String? = nil,
         databaseTime: Timestamp,
         horizon: Duration,
         authority: Authority? = nil
     ) {
         self.timeline = timeline
         self.nextLow = nextLow
+        self.snapshot = snapshot
         self.databaseTime = databaseTime
         self.horizon = horizon
         self.authority = authority
@@ -57,6 +61,7 @@ extension Reading {
         Reading(
             timeline: timeline,
             nextLow: nextLow,
+            snapshot: snapshot,
             databaseTime: databaseTime,
             horizon: horizon,
             authority: authority

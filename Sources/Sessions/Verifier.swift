@@ -142,7 +142,9 @@ package struct Verifier: Sendable {
             return true
         }
         let issued = claims.issuedAt.microseconds / 1000
-        if set.hasHeld(.client), isBelow(issued, .client(named: claims.clientID), set) { return true }
+        if set.hasHeld(.client), isBelow(issued, .client(named: claims.clientID), set) {
+            return true
+        }
         return isBelow(issued, RevocationSubject(only: .global), set)
     }
 
