@@ -126,23 +126,32 @@ extension ReadIndex {
                 }
                 let mayRestore = state.withLock { $0.core.owesRestore(to: reading.timeline) }
                 var present = mayRestore ? RevocationSet() : nil
-                var isOver = false
-                while !isOver {
-                    let page = try await transaction.answer(RevocationLog.nextPage())
-                    isOver = page.count < RevocationLog.pageSize
-                    let entries = PackedEntries(page, column: 0)
-                    if mayRestore { note(entries, as: &present) }
-                    _ = try takeIn(entries, noting: low == nil ? nil : reading)
+                let news = low == nil ? nil : reading
+                var page = try await transaction.answer(RevocationLog.nextPage())
+                while page.count == RevocationLog.pageSize {
+                    // The server makes the next one while this one is taken in.
+                    async let following = transaction.answer(RevocationLog.nextPage())
+                    try takeIn(page, noting: news, as: &present)
+                    page = try await following
                 }
+                try takeIn(page, noting: news, as: &present)
                 return (reading, present)
             }
         }
     }
 
-    /// What the database has, in a set of its own, which only this reading sees.
-    private func note(_ entries: PackedEntries, as present: inout RevocationSet?) {
-        var entries = entries
-        while entries.take(Self.sectionSize, { entry, _ in present?.insert(entry) }) {}
+    /// Takes in one page; and what the database has goes into a set of its own, if there is one.
+    private func takeIn(
+        _ page: PostgresResult,
+        noting news: Reading?,
+        as present: inout RevocationSet?
+    ) throws {
+        let entries = PackedEntries(page, column: 0)
+        if present != nil {
+            var copy = entries
+            while copy.take(Self.sectionSize, { entry, _ in present?.insert(entry) }) {}
+        }
+        _ = try takeIn(entries, noting: news)
     }
 
     // MARK: Into the set

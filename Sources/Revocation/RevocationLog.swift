@@ -172,8 +172,9 @@ package enum RevocationLog {
 
     /// The most entries that one answer brings, 8 MB; what there is beyond is read page by page.
     package static let answerLimit = 200_000
-    /// How many entries a page has.
-    static let pageSize = 1000
+    /// How many entries a page has, as many as an event loop receives within a quarter of a
+    /// millisecond; and how many there are in a row of `readSince`, at most.
+    static let (pageSize, rowSize) = (2000, 1000)
     /// Where the entries are in a row of `readSince`.
     static let packedColumn = 9
 
@@ -193,7 +194,7 @@ package enum RevocationLog {
           LEFT JOIN (
               SELECT string_agg(\(PackedEntries.sql), ''::bytea) AS entries
                 FROM (\(newRows)) r
-               GROUP BY r.id / \(pageSize)
+               GROUP BY r.id / \(rowSize)
           ) p ON true
         """,
         binds: String.self,
