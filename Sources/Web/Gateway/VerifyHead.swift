@@ -62,14 +62,16 @@ struct VerifyHead {
 
     /// The request that `bytes`, a whole head, is; for answers that are rendered the long way.
     static func request(_ bytes: [UInt8]) -> HTTPRequest {
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
-        let words = lines[0].split(separator: " ")
+        // A CR stands nowhere but at the end of a line, or the reader would not have taken it.
+        let lines = bytes.split(separator: 0x0D).map { $0.first == 0x0A ? $0.dropFirst() : $0 }
+        let words = lines[0].split(separator: 0x20)
         var fields = HTTPFields()
         var host: String?
         for line in lines.dropFirst() {
-            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let name = HTTPField.Name(String(parts[0])) else { continue }
-            let value = parts[1].trimmingOptionalSpace
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
+                let name = HTTPField.Name(String(decoding: line[..<colon], as: UTF8.self))
+            else { continue }
+            let value = trimmed(line[(colon + 1)...])
             if name.canonicalName == "host" {
                 host = value
             } else {
@@ -77,21 +79,20 @@ struct VerifyHead {
             }
         }
         return HTTPRequest(
-            method: HTTPRequest.Method(String(words[0])) ?? .get,
+            method: HTTPRequest.Method(String(decoding: words[0], as: UTF8.self)) ?? .get,
             scheme: "http",
             authority: host,
-            path: String(words[1]),
+            path: String(decoding: words[1], as: UTF8.self),
             headerFields: fields
         )
     }
-}
 
-extension Substring {
-    fileprivate var trimmingOptionalSpace: String {
-        var text = self.utf8[...]
-        while let first = text.first, first == 0x20 || first == 0x09 { text.removeFirst() }
-        while let last = text.last, last == 0x20 || last == 0x09 { text.removeLast() }
-        return String(Substring(text))
+    /// A value without the space around it.
+    private static func trimmed(_ value: ArraySlice<UInt8>) -> String {
+        var value = value
+        while let first = value.first, first == 0x20 || first == 0x09 { value.removeFirst() }
+        while let last = value.last, last == 0x20 || last == 0x09 { value.removeLast() }
+        return String(decoding: value, as: UTF8.self)
     }
 }
 
@@ -287,6 +288,12 @@ struct VerifyHeadReader {
     private func noteLength(_ line: Bytes, _ value: Range<Int>, _ head: inout VerifyHead) -> Bool {
         head.lengths += 1
         guard head.lengths == 1, (1...9).contains(value.count) else { return false }
+        // The parser behind the guard takes no tab around it, and the guard refuses it.
+        var before = value.lowerBound - 1
+        while line[before] == 0x20 { before -= 1 }
+        var after = value.upperBound
+        while line[after] == 0x20 { after += 1 }
+        guard line[before] != 0x09, line[after] != 0x09 else { return false }
         var number = 0
         for at in value {
             let digit = line[at] &- UInt8(ascii: "0")

@@ -89,7 +89,12 @@ struct HeadFacts {
         while let first = value.first, first == 0x20 || first == 0x09 { value.removeFirst() }
         while let last = value.last, last == 0x20 || last == 0x09 { value.removeLast() }
         let name = line[..<colon]
+        // The parser behind takes no tab around the fields that frame a message.
+        let isTabbed = line[(colon + 1)...].contains(0x09)
         switch name.count {
+        case 14 where isTabbed && Self.equal(name, "content-length"),
+            17 where isTabbed && Self.equal(name, "transfer-encoding"):
+            throw .malformed("A tab stands in a field that frames the message.")
         case 4 where Self.equal(name, "host"): try readHost(value)
         case 14 where Self.equal(name, "content-length"): try readLength(value, limits)
         case 17 where Self.equal(name, "transfer-encoding"): try readEncoding(value)

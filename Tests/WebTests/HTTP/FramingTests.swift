@@ -36,6 +36,15 @@ import Testing
             "an encoding with a strange space",
             "POST /v1/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\u{0B}chunked\r\n\r\n0\r\n\r\n"
         ),
+        (
+            "a tab behind a length",
+            "POST /v1/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\t\r\n\r\n"
+        ),
+        (
+            "a tab behind an encoding",
+            "POST /v1/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\t\r\n\r\n"
+                + "0\r\n\r\n"
+        ),
         ("a folded line", "GET /verify HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n"),
         ("a folded first line", "GET /verify HTTP/1.1\r\n Host: a\r\n\r\n"),
         ("a bare LF", "GET /verify HTTP/1.1\nHost: a\n\n"),
