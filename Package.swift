@@ -21,6 +21,7 @@ let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "s
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
@@ -248,8 +249,9 @@ let package = Package(
         .testTarget(
             name: "WebTests",
             dependencies: [
-                "Web", "Primitives", "Tokens", httpTypes, logging, nioCore, nioPosix, nioSSL,
-                lifecycle,
+                "Web", "Primitives", "Postgres", "Tokens", "Sessions", "ClusterKit", "ChaosKit",
+                "TestKit",
+                httpTypes, logging, nioCore, nioPosix, nioHTTP1, nioEmbedded, nioSSL, lifecycle,
             ],
             swiftSettings: strict
         ),

@@ -3,7 +3,7 @@
 // only the wall clock can be moved.
 package import Accounts
 import Logging
-import NIOCore
+package import NIOCore
 import NIOPosix
 package import Postgres
 package import Primitives
@@ -40,6 +40,8 @@ package struct TestNode: Sendable {
     let node: Node
     /// Its use cases.
     package var web: WebServices { node.web }
+    /// Its event loops.
+    package var group: any EventLoopGroup { node.group }
     /// Its pool.
     package var pool: PostgresPool { node.pool }
     /// Its read-index.

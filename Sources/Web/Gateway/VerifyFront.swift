@@ -38,8 +38,6 @@ final class VerifyFront: ChannelDuplexHandler {
     private var held = ByteBuffer()
     private var head = VerifyHead()
     private var context: ChannelHandlerContext?
-    /// A drain has begun while a request waited.
-    private var isQuiescing = false
     /// The other side has ended; what it sent before is answered first.
     private var isInputClosed = false
     private var isReadDue = false
@@ -77,7 +75,16 @@ final class VerifyFront: ChannelDuplexHandler {
     }
 
     /// Whether the answer in the making is the connection's last.
-    var closes: Bool { head.closes || isQuiescing || drain.hasBegun }
+    var closes: Bool {
+        let isDraining = guardian.isDraining || drain.hasBegun
+        return head.closes || isDraining && held.readableBytes <= head.length
+    }
+
+    /// How many bytes wait here.
+    var heldBytes: Int { held.readableBytes }
+
+    /// Whether nothing has come that is unanswered here.
+    var isIdle: Bool { state == .idle && held.readableBytes == 0 }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -130,6 +137,8 @@ final class VerifyFront: ChannelDuplexHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        // The guard lingers: what comes is thrown away.
+        if state == .ended { context.read() }
         guard isCompleteDue else { return }
         isCompleteDue = false
         context.fireChannelReadComplete()
@@ -151,10 +160,7 @@ final class VerifyFront: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is ChannelShouldQuiesceEvent, state == .checking {
-            // Passed on, it would close the connection before its answer.
-            isQuiescing = true
-        } else if case ChannelEvent.inputClosed? = event as? ChannelEvent {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent {
             isInputClosed = true
             if case .passing(let left, _) = state, left > 0 { handOver(context) }
             passOnEnd(context)

@@ -33,6 +33,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
     /// A handler in front that answers some requests itself; nil once it is out of the way.
     var front: VerifyFront?
 
+    /// Whether the node is on its way down: the connection ends with the last answer that is due.
+    private(set) var isDraining = false
+
     /// Whether whatever comes is answered that this address has too many connections.
     private let isRefused: Bool
 
@@ -119,23 +122,29 @@ final class ConnectionGuard: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is ChannelShouldQuiesceEvent {
-            // A drain has an end, whatever the requests in flight do.
-            let channel = context.channel
-            let limit = TimeAmount(limits.drainTime)
-            context.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
-        }
+        // It ends here: whoever is behind would close over what is unread, which is a reset.
+        if event is ChannelShouldQuiesceEvent { return beginDrain(context) }
         context.fireUserInboundEventTriggered(event)
     }
 
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        // What is thrown away is nobody's back-pressure.
+        if isLingering { context.read() }
+    }
+
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode == .output { linger(context) }
-        context.close(mode: mode, promise: promise)
+        if mode == .output {
+            endOutput(context, promise)
+        } else {
+            context.close(mode: mode, promise: promise)
+        }
     }
 
     /// While answers are due, the time they may take; else the time a connection may idle.
     private var waitTime: Duration {
-        outstanding > 0 ? limits.requestTime + limits.writeTime : limits.idleTime
+        if outstanding > 0 { return limits.requestTime + limits.writeTime }
+        return isDraining ? limits.lingerTime : limits.idleTime
     }
 
     private func moveDeadline(_ step: RequestFraming.Step, _ before: RequestFraming.Place) {
@@ -187,15 +196,24 @@ final class ConnectionGuard: ChannelDuplexHandler {
     /// Ends our side once everything is written, and the whole connection a little later.
     func endAfterFlush(_ context: ChannelHandlerContext) {
         goDeaf()
-        context.flush()
-        linger(context)
-        context.close(mode: .output, promise: nil)
+        endOutput(context, nil)
     }
 
-    private func linger(_ context: ChannelHandlerContext) {
+    /// Half-closes when the other side has taken what was written before, and reads on: to close
+    /// over bytes that nobody has read is a reset, and takes answers on their way with it.
+    private func endOutput(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
+        guard !isLingering else { return context.close(mode: .output, promise: promise) }
         isDeaf = true
-        due = .now() + TimeAmount(limits.lingerTime)
         isLingering = true
+        due = .now() + TimeAmount(limits.writeTime)
+        // A half-close after the other side's is a whole one, at once, so it waits its turn.
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+            guard let self, let context = self.context else { return promise?.succeed() ?? () }
+            due = min(due, .now() + TimeAmount(limits.lingerTime))
+            context.close(mode: .output, promise: promise)
+        }
+        context.writeAndFlush(wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: written)
         // Whoever does not read any more would never notice the other side's end.
         context.read()
     }
@@ -224,10 +242,37 @@ final class ConnectionGuard: ChannelDuplexHandler {
             refuse(late, context)
         } else if outstanding == 0, held.readableBytes > 0 || front?.isHolding == true {
             write(.init(.requestTimeout, "The request head came too slowly."), context)
+        } else if outstanding == 0 {
+            endAfterFlush(context)
         } else {
             isLingering = true
             context.close(mode: .all, promise: nil)
         }
+    }
+}
+
+// A drain: what has come is answered, the last answer says that it is the last, and whoever is idle
+// has a moment for the request that may be on its way already.
+extension ConnectionGuard {
+    /// Whether nothing has come that is unanswered, but for the request that is being answered.
+    var isLastAnswer: Bool {
+        outstanding <= 1 && held.readableBytes == 0 && (front?.heldBytes ?? 0) == 0
+    }
+
+    private func beginDrain(_ context: ChannelHandlerContext) {
+        guard !isDraining else { return }
+        isDraining = true
+        // A drain has an end, whatever the requests in flight do.
+        let end = TimeAmount(limits.drainTime)
+        context.eventLoop.assumeIsolated().scheduleTask(in: end) { [weak self] in self?.endDrain() }
+        let isIdle = outstanding == 0 && held.readableBytes == 0 && front?.isIdle ?? true
+        if isIdle, !isDeaf { due = .now() + TimeAmount(limits.lingerTime) }
+    }
+
+    private func endDrain() {
+        guard let context else { return }
+        if !isLingering { endAfterFlush(context) }
+        due = min(due, .now() + TimeAmount(limits.lingerTime))
     }
 }
 
@@ -249,7 +294,7 @@ extension ConnectionGuard {
     /// It has been answered.
     func frontAnswered() {
         isHeadTimed = false
-        due = .now() + TimeAmount(limits.idleTime)
+        due = .now() + TimeAmount(waitTime)
     }
 
     /// It has been answered, and the connection ends with it.

@@ -1,7 +1,7 @@
 // One listener: a Hummingbird server around a dispatcher. Built from settings and routes, so the
 // public, the management and the verify-only listener are three values of one type. On graceful
-// shutdown it stops accepting, says `Connection: close`, lets requests in flight finish, and closes
-// what is left when the drain time is over.
+// shutdown it stops accepting, answers what has come, says `Connection: close` with the last answer,
+// and ends what is left when the drain time is over; without a reset wherever that is in its power.
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import HummingbirdTLS
@@ -120,6 +120,11 @@ package struct HTTPServer: Service {
             )
         )
         return LoopChannel(inner: inner) { channel in
+            // Nobody would take it over any more, and what is set up and not taken over traps.
+            guard !drain.hasBegun else {
+                channel.close(promise: nil)
+                throw ChannelError.ioOnClosedChannel
+            }
             let peer = IPAddress(channel.remoteAddress)
             let verdict = peers.admit(channel, from: peer)
             // Closed when it has been set up: a set-up that fails is the listener's failure.
@@ -161,7 +166,7 @@ package struct HTTPServer: Service {
             peer: IPAddress(channel.remoteAddress),
             body: incoming
         )
-        if drain.hasBegun { reply.closesConnection = true }
+        if drain.hasBegun, isLast(channel) { reply.closesConnection = true }
         // RFC 9112 section 9.6: whoever asked for the end is told that it comes; a gateway would
         // keep the connection for its next request otherwise, and lose that one.
         if reply.closesConnection || asksForEnd(request.headers) {
@@ -180,6 +185,18 @@ package struct HTTPServer: Service {
             ConnectionEvent.answered(closes: reply.closesConnection),
             promise: nil
         )
+    }
+
+    /// Whether nothing else has come on this connection that is to be answered.
+    private static func isLast(_ channel: any Channel) -> Bool {
+        guard channel.eventLoop.inEventLoop else { return true }
+        do {
+            let guardian = try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self)
+            return guardian.isLastAnswer
+        } catch {
+            // Without its guard the connection is gone.
+            return true
+        }
     }
 
     /// Whether the connection ends after this request; as `HeadFacts` sees it.

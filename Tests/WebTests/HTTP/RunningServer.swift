@@ -35,10 +35,12 @@ struct RunningServer: Sendable {
     ) async throws -> Result {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
-                        wrappingChannelSynchronously: channel
+                        wrappingChannelSynchronously: channel,
+                        configuration: .init(isOutboundHalfClosureEnabled: true)
                     )
                 }
             }
@@ -65,6 +67,13 @@ final class RawClient {
     func send(_ text: String) async throws {
         try await outbound.write(ByteBuffer(string: text))
     }
+
+    func send(_ bytes: [UInt8]) async throws {
+        try await outbound.write(ByteBuffer(bytes: bytes))
+    }
+
+    /// Says that nothing more will be sent.
+    func finish() { outbound.finish() }
 
     /// Everything until the other side ends.
     func readToEnd() async throws -> String {
@@ -97,6 +106,8 @@ struct RawAnswer: Sendable {
     let status: Int
     let fields: [(name: String, value: String)]
     let body: String
+    /// How many bytes it was.
+    let length: Int
 
     subscript(_ name: String) -> String? {
         fields.first { $0.name.lowercased() == name.lowercased() }?.value
@@ -121,7 +132,8 @@ struct RawAnswer: Sendable {
         let answer = RawAnswer(
             status: status,
             fields: fields,
-            body: String(decoding: body[..<length], as: UTF8.self)
+            body: String(decoding: body[..<length], as: UTF8.self),
+            length: text[..<head.upperBound].utf8.count + length
         )
         return (answer, String(decoding: body[length...], as: UTF8.self))
     }
