@@ -1,5 +1,5 @@
-// `revocation.pace`: reads of the log are so far apart, whatever the number of checks, and each check
-// is still covered by a read that began after it.
+// `revocation.pace`: reads of the log are so far apart, whatever the number of checks, and each
+// check is still covered by a read that began after it.
 import ClusterKit
 import Primitives
 import Revocation
