@@ -73,6 +73,13 @@ import Tokens
             #expect(before > 0)
             #expect(try await resolutions(node) == before)
         }
+        // A database that lacks what the entry tells of cannot say that anybody is alive (W10).
+        let unknown = try await cluster.signIn(person)
+        try await cluster.sql("DELETE FROM session_ends")
+        for node in cluster.nodes {
+            let answer = try await node.client.send("GET", "/verify", unknown.bearer)
+            #expect(answer.status == 503)
+        }
     }
 
     @Test
