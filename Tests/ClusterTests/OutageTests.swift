@@ -153,16 +153,24 @@ import Testing
         try await cluster.expectNoSecrets()
     }
 
-    @Test
-    func `nodes share their counters, for every spelling and pathway (rows 36, 37, 38, 40)`()
-        async throws
-    {
-        let cluster = try await Cluster.start(Self.plan())
-        let person = try await cluster.person()
+    /// How many attempts the nodes have counted without Redis.
+    private func countedAlone(_ cluster: Cluster) async throws -> Int {
+        var count = 0
+        for node in cluster.nodes {
+            let text = try await node.management.send("GET", "/metrics").body
+            let name = "watchword_throttle_fallback_total "
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name) })
+            count += try #require(Int(line.dropFirst(name.count)))
+        }
+        return count
+    }
+
+    /// Forty wrong passwords for one person at once, in every spelling, at both nodes.
+    private func guess(_ person: Person, _ cluster: Cluster) async throws -> [Int: Int] {
         let spellings = [
             person.email, person.email.lowercased(), person.username, person.username.uppercased(),
         ]
-        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+        return try await withThrowingTaskGroup(of: Int.self) { group in
             for index in 0..<40 {
                 group.addTask {
                     try await cluster.login(
@@ -177,7 +185,30 @@ import Testing
             for try await status in group { found[status, default: 0] += 1 }
             return found
         }
-        #expect(statuses == [401: 5, 429: 35])
+    }
+
+    @Test
+    func `nodes share their counters, for every spelling and pathway (rows 36, 37, 38, 40)`()
+        async throws
+    {
+        let cluster = try await Cluster.start(Self.plan())
+        var person = try await cluster.person()
+        var isShared = false
+        // Whom Redis keeps waiting is counted by its node alone, which is as it should be and may
+        // happen on a busy machine: then there are more attempts, and it is tried again.
+        for _ in 0..<20 {
+            let before = try await countedAlone(cluster)
+            let statuses = try await guess(person, cluster)
+            let alone = try await countedAlone(cluster) - before
+            #expect(statuses[401, default: 0] <= 5 + alone)
+            if alone == 0 {
+                #expect(statuses == [401: 5, 429: 35])
+                isShared = true
+                break
+            }
+            person = try await cluster.person()
+        }
+        #expect(isShared, "in every round some attempt was counted without Redis")
         let right = try await cluster.login(person.email, person.password)
         #expect(right.status == 429)
         #expect(right.code == "too-many-attempts")
