@@ -1,7 +1,7 @@
 // One listener: a Hummingbird server around a dispatcher. Built from settings and routes, so the
 // public, the management and the verify-only listener are three values of one type. On graceful
-// shutdown it stops accepting, answers what has come, says `Connection: close` with the last answer,
-// and ends what is left when the drain time is over; without a reset wherever that is in its power.
+// shutdown it stops accepting, answers what has come, says `Connection: close` with the last
+// answer, and ends what is left when the drain time is over; without a reset where it can.
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import HummingbirdTLS

@@ -1,0 +1,164 @@
+// The two ways in which `/verify` is answered give the same bytes for whatever a gateway, or
+// anybody else, may send, however the network cuts it. Only the date, the request id and the age of
+// the read differ, and are masked by name.
+import ChaosKit
+import ClusterKit
+import Logging
+import NIOCore
+import Primitives
+import Sessions
+import TestKit
+import Testing
+
+@testable import Tokens
+@testable import Web
+
+@Suite(.serialized) struct FastPathSameTests {
+    private static let seed: UInt64 = 20
+    private static let count = 520
+
+    /// Inputs with tokens of `cluster`: valid, revoked, expired, and no tokens at all.
+    private static func inputs(_ cluster: Cluster) async throws -> [String] {
+        _ = try await cluster.signUp("ada")
+        let good = try await cluster.signIn("ada")
+        let dead = try await cluster.signIn("ada")
+        try await cluster.logOut(dead)
+        let node = cluster.nodes[0]
+        let now = cluster.clock.wall.now()
+        let key = try #require(node.keys.ring.current(.accessToken, at: now))
+        var claims = try await cluster.claims(good)
+        claims.issuedAt = now + .seconds(-1000)
+        claims.expiresAt = now + .seconds(-400)
+        let old = try AccessTokenWriter.sign(claims, issuer: issuer, with: key)
+        let text = String(decoding: good.accessToken.exposed, as: UTF8.self)
+        var grammar = GatewayGrammar(
+            seed: seed,
+            GatewayGrammar.Tokens(
+                good: [text],
+                bad: [
+                    String(decoding: dead.accessToken.exposed, as: UTF8.self), old, "a.b.c", "x",
+                    text + "A", String(text.dropLast(2)) + "AA", text + "=", "é",
+                    String(repeating: "t", count: 5000),
+                ]
+            )
+        )
+        return grammar.inputs(count)
+    }
+
+    private static let issuer = "http://127.0.0.1:8000"
+
+    private static func run(_ body: @Sendable (Cluster) async throws -> Void) async throws {
+        try await Cluster.run(1, set: ["verify.original_request": "auto"], body)
+    }
+
+    /// What comes back for `pieces` until the server ends; masked.
+    private static func exchange(_ port: Int, _ pieces: [[UInt8]]) async throws -> [UInt8] {
+        let server = RunningServer(port: port, logs: LogRecorder(), stop: {})
+        return try await server.connect { client in
+            for piece in pieces { try await client.send(piece) }
+            client.finish()
+            return Masked.answers(Array(try await client.readToEnd().utf8))
+        }
+    }
+
+    /// Does `work` for each of `items`, eight at a time.
+    private static func each<Item: Sendable>(
+        _ items: [Item],
+        _ work: @escaping @Sendable (Item) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (number, item) in items.enumerated() {
+                if number >= 8 { try await group.next() }
+                group.addTask { try await work(item) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func `520 inputs get the same bytes on both ways, whole and in pieces (row 256)`()
+        async throws
+    {
+        try await Self.run { cluster in
+            let inputs = try await Self.inputs(cluster)
+            let metrics = cluster.nodes[0]
+            try await VerifyListener.run(cluster, isFast: true) { fast in
+                try await VerifyListener.run(cluster, isFast: false) { general in
+                    let ports = (fast.port, general.port)
+                    try await Self.each(Array(inputs.enumerated())) { number, input in
+                        let bytes = Array(input.utf8)
+                        let found = try await Self.exchange(ports.0, [bytes])
+                        let wanted = try await Self.exchange(ports.1, [bytes])
+                        let isSame = found == wanted
+                        #expect(isSame, "\(number): \(Self.tell(input, found, wanted))")
+                        // The parser's own share of the cuts, which only sockets show.
+                        var dice = Dice(seed: UInt64(number))
+                        let cut = Int.random(in: 1..<bytes.count, using: &dice)
+                        for port in [ports.0, ports.1] {
+                            let pieces = [Array(bytes[..<cut]), Array(bytes[cut...])]
+                            let again = try await Self.exchange(port, pieces)
+                            let isAgain = again == wanted
+                            #expect(
+                                isAgain,
+                                "\(number) cut at \(cut): \(Self.tell(input, again, wanted))"
+                            )
+                        }
+                    }
+                }
+            }
+            // Inputs that all go one way would prove nothing.
+            #expect(metrics.value("watchword_verify_fast_total") > Self.count / 2)
+            #expect(metrics.value("watchword_verify_general_total") > Self.count)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(20)))
+    func `wherever an input is cut, the front answers and passes on the same`() async throws {
+        try await Self.run { cluster in
+            let inputs = try await Self.inputs(cluster)
+            let loop = cluster.nodes[0].group.next()
+            try await VerifyListener.run(cluster, isFast: true) { listener in
+                let desk = try #require(listener.desks.desk(on: loop))
+                let limits = HTTPLimits()
+                let dispatcher = Dispatcher(
+                    VerifyListener.settings(limits),
+                    routes: [],
+                    clock: .system,
+                    entropy: .system,
+                    logger: Logger(label: "tests") { _ in LogRecorder().handler }
+                )
+                for (number, input) in inputs.enumerated() {
+                    let bytes = Array(input.utf8)
+                    let ways = [[]] + Self.ways(bytes.count, number)
+                    let batch = try await loop.submit {
+                        try CutBatch(bytes, ways, desk, dispatcher, limits)
+                    }.get()
+                    try await until("input \(number) is answered") {
+                        try await loop.submit { batch.isQuiet }.get()
+                    }
+                    let differing = try await loop.submit {
+                        batch.differing(from: batch.outcome)
+                    }.get()
+                    #expect(differing.isEmpty, "\(number): \(input.prefix(900))")
+                    try await loop.submit { batch.close() }.get()
+                }
+            }
+        }
+    }
+
+    /// Where an input is cut.
+    ///
+    /// Every third comes byte by byte, which shows every beginning of it; one in 26 in two pieces
+    /// with the cut at every byte, on a connection each; the others in two pieces, cut by chance.
+    /// What over-long inputs repeat is not cut everywhere.
+    private static func ways(_ count: Int, _ number: Int) -> [[Int]] {
+        var dice = Dice(seed: UInt64(number))
+        if count < 3000, number % 26 == 0 { return (1..<count).map { [$0] } }
+        if count < 3000, number % 3 == 0 { return [Array(1..<count)] }
+        return (0..<10).map { _ in [Int.random(in: 1..<count, using: &dice)] }
+    }
+
+    private static func tell(_ input: String, _ found: [UInt8], _ wanted: [UInt8]) -> String {
+        "\(input.prefix(900))\n-- got --\n\(String(decoding: found, as: UTF8.self))"
+            + "\n-- not --\n\(String(decoding: wanted, as: UTF8.self))"
+    }
+}
