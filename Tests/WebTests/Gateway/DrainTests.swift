@@ -129,7 +129,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `who says nothing sees the end, and a word too late is no reset`(
+    func `who says nothing sees the end, and no reset`(
         _ isFast: Bool
     ) async throws {
         let limits = Self.patient.with(\.lingerTime, .seconds(3))
