@@ -30,17 +30,16 @@ extension ReadIndex {
         _ limit: Duration?
     ) async throws -> (Reading, present: RevocationSet?) {
         reads.increment()
-        let late = state.withLock { $0.lateReads }
-        let whole = limit ?? max(readLimit, Self.wholeLimit)
-        let patience = min(limit ?? readLimit * (1 << late), whole)
-        let long = Deadline(begun + whole)
+        let wasLate = state.withLock { $0.wasLate }
+        let short = Deadline(begun + (limit ?? readLimit))
+        let long = Deadline(begun + (limit ?? max(readLimit, Self.wholeLimit)))
         var present: RevocationSet?
         var reading: Reading?
         switch scope {
         case .since(let low, _):
-            let deadline = Deadline(begun + patience)
-            reading = try await glance(deadline)
-            if reading == nil { reading = try await readAtOnce(since: low, deadline: deadline) }
+            reading = try await glance(short)
+            let limit = wasLate ? long : short
+            if reading == nil { reading = try await readAtOnce(since: low, deadline: limit) }
             if reading == nil { (reading, _) = try await readPages(since: low, deadline: long) }
         case .everything: (reading, present) = try await readPages(since: nil, deadline: long)
         }
@@ -55,7 +54,7 @@ extension ReadIndex {
                 low: reading.nextLow,
                 heldAt: .now
             )
-            $0.lateReads = 0
+            $0.wasLate = false
         }
         readTime.record(.now - begun)
         #if DEBUG
@@ -77,9 +76,10 @@ extension ReadIndex {
     /// Asks for the head alone while nothing happens; nil where something has, or may have.
     ///
     /// Costs a second statement when it was in vain, so it is not tried again before two readings
-    /// in a row were of one snapshot.
+    /// in a row were of one snapshot. After a read that was late it tells a database that does not
+    /// answer, of which checks are told soon, from one that had much to say, which gets more time.
     private func glance(_ deadline: Deadline) async throws -> Reading? {
-        guard state.withLock({ $0.isQuiet }) else { return nil }
+        guard state.withLock({ $0.isQuiet || $0.wasLate }) else { return nil }
         guard let reading = try await database.first(RevocationLog.glance(), deadline: deadline)
         else { throw ReadIndexFault.unconfirmed }
         compareClocks(reading)

@@ -73,16 +73,15 @@ package final class ReadIndex: Sendable {
         var isQuiet = false
         /// Before this no further batch is closed.
         var nextStart = MonotonicInstant(nanoseconds: 0)
-        /// How many reads in a row were late: each is given twice the time of the one before, for
-        /// what is too much for one read would be so for ever.
-        var lateReads = 0
+        /// Whether the last read was not answered in time. Were the next one given no more, what is
+        /// too much for one read would be so for ever.
+        var wasLate = false
     }
     struct Polling {
         let leader: CheckedContinuation<Bool, Never>
         let begun: MonotonicInstant
     }
 
-    private static let lateReadLimit = 4
     /// How long one read may take before the checks it covers are answered 503.
     let readLimit: Duration
     private let pace: Duration
@@ -321,7 +320,7 @@ package final class ReadIndex: Sendable {
             let isLate = (error as? PostgresError)?.kind == .deadline
             state.withLock {
                 _ = $0.authority.step(.unread(batch))
-                if isLate { $0.lateReads = min($0.lateReads + 1, Self.lateReadLimit) }
+                if isLate { $0.wasLate = true }
             }
             throw error
         }
