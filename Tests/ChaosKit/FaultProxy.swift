@@ -35,6 +35,8 @@ package final class FaultProxy: Sendable {
         var resets: Set<Int> = []
         /// Routes whose clients are told that the server has nothing more to say.
         var halfCloses: Set<Int> = []
+        /// Connections of which it has been found out whose they are.
+        var arrivals: [(client: Int32, route: Int?)] = []
         var isStopped = false
     }
     /// A port, and the routes that begin there: one, or one for each client.

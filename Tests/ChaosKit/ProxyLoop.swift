@@ -2,6 +2,7 @@
 // proxy; the commands reach it through `FaultProxy.shared`, which it looks at each time round.
 import Glibc
 import Synchronization
+import TestKit
 
 /// One direction of one connection.
 private struct Stream {
@@ -108,20 +109,42 @@ final class ProxyLoop {
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 var one: Int32 = 1
                 setsockopt(client, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(4))
-                guard let route = route(entrance, UInt16(bigEndian: address.sin_port)),
-                    !faults[route].refuses, let server = Sockets.connect(port: upstream[route])
-                else {
-                    close(client)
-                    continue
+                if entrance.routes.count == 1 {
+                    begin(client, entrance.routes.first, faults, upstream)
+                } else {
+                    find(client, Int(UInt16(bigEndian: address.sin_port)), entrance)
                 }
-                links.append(Link(route: route, client: client, server: server))
             }
+        }
+        let arrivals = proxy.shared.withLock { shared in
+            defer { shared.arrivals = [] }
+            return shared.arrivals
+        }
+        for arrival in arrivals { begin(arrival.client, arrival.route, faults, upstream) }
+    }
+
+    /// Finds out whose a connection is, which may take a while, on a thread of its own.
+    private func find(_ client: Int32, _ port: Int, _ entrance: FaultProxy.Entrance) {
+        let proxy = proxy
+        Blocking.detach {
+            let route = proxy.client(port).map { entrance.routes.lowerBound + $0 }
+            proxy.shared.withLock { $0.arrivals.append((client, route)) }
         }
     }
 
-    private func route(_ entrance: FaultProxy.Entrance, _ port: UInt16) -> Int? {
-        guard entrance.routes.count > 1 else { return entrance.routes.first }
-        return proxy.client(Int(port)).map { entrance.routes.lowerBound + $0 }
+    private func begin(
+        _ client: Int32,
+        _ route: Int?,
+        _ faults: [FaultProxy.Fault],
+        _ upstream: [Int]
+    ) {
+        guard let route, !faults[route].refuses,
+            let server = Sockets.connect(port: upstream[route])
+        else {
+            close(client)
+            return
+        }
+        links.append(Link(route: route, client: client, server: server))
     }
 
     private func move(
