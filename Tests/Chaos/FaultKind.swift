@@ -30,6 +30,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     case fillMembers = "members out of memory"
     case cutMembers = "cut a node from members"
     case delayMembers = "delay members"
+    case spreadMembers = "members near for some nodes and far for others"
     case resetMembers = "reset connections to members"
     case lapseLease = "let a lease lapse"
 
@@ -55,7 +56,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .freezeMembers, .killMember, .restoreMember, .demoteMember, .flushMembers,
             .fillMembers:
             .members
-        case .cutMembers, .delayMembers, .resetMembers: .memberLink
+        case .cutMembers, .delayMembers, .spreadMembers, .resetMembers: .memberLink
         }
     }
 
@@ -72,7 +73,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .killMember, .restoreMember, .demoteMember, .flushMembers, .fillMembers,
             .lapseLease:
             3
-        case .freezeMembers, .cutMembers, .delayMembers, .stepClock: 5
+        case .freezeMembers, .cutMembers, .delayMembers, .spreadMembers, .stepClock: 5
         }
     }
 

@@ -78,8 +78,23 @@ extension Strike {
                 .requests: dice.milliseconds(0...60), .replies: dice.milliseconds(0...60),
             ]
             try await proxied(routes, fault, 300...2500)
+        case .spreadMembers: try await spread()
         default: try await cut(routes)
         }
+    }
+
+    /// Each node has a short way to some members and a long one to the others, again and again: who
+    /// revokes is heard first where others who check do not ask first.
+    private mutating func spread() async throws {
+        for _ in 0..<Int.random(in: 5...20, using: &dice) {
+            for route in allRoutes {
+                var way = FaultProxy.Fault()
+                if Bool.random(using: &dice) { way.delay = [.requests: dice.milliseconds(20...120)] }
+                rig.proxy.set(way, on: route)
+            }
+            try await pause(100...300)
+        }
+        for route in allRoutes { rig.proxy.set(FaultProxy.Fault(), on: route) }
     }
 
     /// Nothing passes on `routes` for a while, in one direction or both; who is first on the
