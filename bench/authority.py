@@ -1,6 +1,7 @@
-"""What checks cost the stores, and how long a log-out takes, with PostgreSQL or Redis members as the
+"""What checks cost the stores, and how long a log-out takes, with PostgreSQL or members as the
 authority of the revocation log; healthy, and with a server killed in the middle."""
 
+import os
 import statistics
 import threading
 import time
@@ -8,12 +9,14 @@ from http.client import HTTPConnection
 
 from figures import Figure, ratio, rounds, spread
 from harness import CORES, Database, Lab, Member, Node, Postgres, Redis, of_members, \
-    processor_seconds, until, wrk
+    processor_seconds, program, until, wrk
 from verify import answers, nginx
 
 # Of so many sessions each is ended once.
 SESSIONS = 200
 CLIENTS = 4
+# Writes a second beside the checks.
+WRITES = 500
 
 
 def measure_checks(options):
@@ -59,14 +62,41 @@ def measure_checks(options):
             return figures | {"cpu_us": used * 1e6 / figures["count"],
                               "commands": asked / figures["count"]}
 
+        script = noise(lab, postgres)
+
+        def busy():
+            """The same while the database commits writes, so that its snapshot never rests long."""
+            writer = lab.spawn([program("pgbench"), "-n", "-c", "4", "-R", str(WRITES), "-T", "60",
+                                "-h", postgres.folder, "-U", "postgres", "-f", script, "noise"],
+                               other, cwd="/")
+            time.sleep(0.3)
+            figures = leg("pg")
+            lab.stop(writer)
+            return figures
+
         names = ["nginx", *nodes]
         for name in names:
             leg(name)
-        results = rounds(options.rounds, {name: lambda name=name: leg(name) for name in names})
-        found = [shown(results, name) for name in list(nodes)[:5]]
+        legs = {name: lambda name=name: leg(name) for name in names}
+        beside = f"pg beside {WRITES} writes a second"
+        legs[beside] = busy
+        results = rounds(options.rounds, legs)
+        found = [shown(results, name) for name in [*list(nodes)[:5], beside]]
         found.append(ratio("checks", "two event loops / one, on both cores, c=64", results,
                            "two loops", "one loop", note="the load runs there too"))
         return found + loads(postgres, nodes, members, leg)
+
+
+def noise(lab, postgres):
+    """A script of small writes, and the database for it."""
+    Database(postgres, "noise")
+    postgres.ask("CREATE TABLE noise (n int)", "noise")
+    path = lab.path("noise.sql")
+    with open(path, "w") as file:
+        file.write("INSERT INTO noise VALUES (1);\n")
+    os.chmod(lab.folder, 0o755)
+    os.chmod(path, 0o644)
+    return path
 
 
 def shown(results, name):

@@ -89,7 +89,9 @@ extension Strike {
         for _ in 0..<Int.random(in: 5...20, using: &dice) {
             for route in allRoutes {
                 var way = FaultProxy.Fault()
-                if Bool.random(using: &dice) { way.delay = [.requests: dice.milliseconds(20...120)] }
+                if Bool.random(using: &dice) {
+                    way.delay = [.requests: dice.milliseconds(20...120)]
+                }
                 rig.proxy.set(way, on: route)
             }
             try await pause(100...300)

@@ -49,7 +49,7 @@ import Testing
         _ fault: AuthorityFault
     ) {
         for size in fault.noticedSizes {
-            let caught = (0..<Self.patience).first { seed in
+            let caught = (0..<Self.patience * fault.rarity).first { seed in
                 var simulation = AuthoritySimulation(seed: seed, size: size, fault: fault)
                 simulation.run(steps: Self.steps)
                 return simulation.violation?.contains("without revocation") ?? false
@@ -85,6 +85,10 @@ import Testing
 }
 
 extension AuthorityFault {
+    /// How many times more schedules it may take than others do: the parts of a split question must
+    /// be answered on either side of a whole adoption.
+    fileprivate var rarity: UInt64 { self == .splitsThePoll ? 8 : 1 }
+
     /// With how many members the schedules are dense enough to show the fault.
     fileprivate var noticedSizes: [Int] {
         switch self {

@@ -1,5 +1,5 @@
-// While nothing happens in the database a node asks for its snapshot alone. What that leaves out must
-// be nothing: a snapshot that differs in any part is followed by a look into the log.
+// While nothing happens in the database a node asks for its snapshot alone. What that leaves out
+// must be nothing: a snapshot that differs in any part is followed by a look into the log.
 import ClusterKit
 import Postgres
 import Primitives
