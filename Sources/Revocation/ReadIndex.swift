@@ -73,8 +73,9 @@ package final class ReadIndex: Sendable {
         var isQuiet = false
         /// Before this no further batch is closed.
         var nextStart = MonotonicInstant(nanoseconds: 0)
-        /// Whether the last read was not answered in time. Were the next one given no more, what is
-        /// too much for one read would be so for ever.
+        /// Whether the last read was not answered in time.
+        ///
+        /// Were the next one given no more, what is too much for one read would be so for ever.
         var wasLate = false
     }
     struct Polling {
