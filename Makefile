@@ -14,7 +14,7 @@ CHAOS_FLAGS ?=
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
-	manifests containers models schedules chaos chaos-mutants
+	manifests containers models schedules cuts chaos chaos-mutants
 
 menu:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,11 @@ schedules: packages
 	swift build --build-tests
 	WATCHWORD_SCHEDULES=$(SCHEDULES) WATCHWORD_SEED=$(SEED) \
 		swift test --skip-build --filter AuthoritySimulationTests
+
+## make cuts        520 requests to /verify cut at every byte: minutes
+cuts: packages
+	swift build --build-tests
+	WATCHWORD_CUTS=all swift test --skip-build --filter FastPathSameTests
 
 ## make models      check the models of the revocation guarantee, and that each mutant is caught
 models: packages

@@ -125,7 +125,7 @@ final class ChildProcess: Sendable {
     /// After its end, waits for the last of its output, which says why it ended; not for long,
     /// because a process it started may hold the pipe open.
     func settle() async {
-        let deadline = Deadline.after(.seconds(1))
+        let deadline = Deadline.after(.seconds(5))
         while !hasOutputEnded.withLock({ $0 }) && !deadline.hasPassed {
             await OwnThread.run("\(name) settle") { _ = usleep(2000) }
         }

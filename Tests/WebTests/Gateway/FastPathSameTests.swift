@@ -3,6 +3,7 @@
 // the read differ, and are masked by name.
 import ChaosKit
 import ClusterKit
+import Glibc
 import Logging
 import NIOCore
 import Primitives
@@ -147,11 +148,13 @@ import Testing
 
     /// Where an input is cut.
     ///
-    /// Every third comes byte by byte, which shows every beginning of it; one in 26 in two pieces
-    /// with the cut at every byte, on a connection each; the others in two pieces, cut by chance.
-    /// What over-long inputs repeat is not cut everywhere.
+    /// With `WATCHWORD_CUTS=all` (`make cuts`) in two pieces with the cut at every byte, on a
+    /// connection each. Otherwise one in 26 is; every third comes byte by byte, which shows every
+    /// beginning of it; the others in two pieces, cut by chance. What over-long inputs repeat is
+    /// not cut everywhere.
     private static func ways(_ count: Int, _ number: Int) -> [[Int]] {
         var dice = Dice(seed: UInt64(number))
+        if getenv("WATCHWORD_CUTS") != nil, count < 3000 { return (1..<count).map { [$0] } }
         if count < 3000, number % 26 == 0 { return (1..<count).map { [$0] } }
         if count < 3000, number % 3 == 0 { return [Array(1..<count)] }
         return (0..<10).map { _ in [Int.random(in: 1..<count, using: &dice)] }
