@@ -40,7 +40,14 @@ import Testing
             var ended: [TokenPair] = []
             try await blocker.transaction { transaction in
                 try await transaction.script("SELECT pg_current_xact_id()")
-                let held = try await cluster.number(low)
+                // Numbers are the server's: what else runs on it may be older than the blocker.
+                let held = try await cluster.number(
+                    """
+                    SELECT min(backend_xid::text::bigint) FROM pg_stat_activity
+                     WHERE datname = current_database() AND state = 'idle in transaction'
+                    """
+                )
+                try #require(held > 0)
                 for number in 0..<10 {
                     let pair = try await cluster.signIn(on: number % 2)
                     try await cluster.logOut(pair, on: number % 2)
@@ -49,7 +56,7 @@ import Testing
                         #expect(try await cluster.isRevokedEverywhere(old.accessToken))
                     }
                 }
-                #expect(try await cluster.number(low) == held)
+                #expect(try await cluster.number(low) <= held)
             }
             await blocker.close()
             #expect(try await cluster.number(low) > 0)
