@@ -249,8 +249,8 @@ let package = Package(
         .testTarget(
             name: "WebTests",
             dependencies: [
-                "Web", "Primitives", "Postgres", "Tokens", "Sessions", "ClusterKit", "ChaosKit",
-                "TestKit",
+                "Web", "Access", "Primitives", "Postgres", "Tokens", "Sessions", "ClusterKit",
+                "ChaosKit", "TestKit",
                 httpTypes, logging, nioCore, nioPosix, nioHTTP1, nioEmbedded, nioSSL, lifecycle,
             ],
             swiftSettings: strict

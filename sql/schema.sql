@@ -16,7 +16,8 @@ $$;
 CREATE TABLE public.account_passwords (
     account_id uuid NOT NULL,
     phc text NOT NULL,
-    changed_at timestamp with time zone NOT NULL
+    changed_at timestamp with time zone NOT NULL,
+    must_change boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.account_profiles (
@@ -32,7 +33,11 @@ CREATE TABLE public.account_profiles (
 CREATE TABLE public.account_roles (
     account_id uuid NOT NULL,
     role_id uuid NOT NULL,
-    granted_at timestamp with time zone NOT NULL
+    granted_at timestamp with time zone NOT NULL,
+    scope text DEFAULT ''::text NOT NULL,
+    expires_at timestamp with time zone,
+    granted_by uuid,
+    CONSTRAINT account_roles_scope_form CHECK (((scope = ''::text) OR (scope ~ '^[a-z][a-z0-9._-]{0,62}:[A-Za-z0-9._~@/-]{1,190}(/\*)?$'::text)))
 );
 
 CREATE TABLE public.account_signatures (
@@ -44,8 +49,8 @@ WITH (fillfactor='70');
 
 CREATE TABLE public.accounts (
     id uuid NOT NULL,
-    email text NOT NULL,
-    email_canonical text NOT NULL,
+    email text,
+    email_canonical text,
     username text,
     username_canonical text,
     state text DEFAULT 'active'::text NOT NULL,
@@ -54,12 +59,32 @@ CREATE TABLE public.accounts (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     last_login_at timestamp with time zone,
+    kind text DEFAULT 'person'::text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT accounts_email_both CHECK (((email IS NULL) = (email_canonical IS NULL))),
     CONSTRAINT accounts_email_length CHECK ((length(email) <= 254)),
+    CONSTRAINT accounts_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'service'::text]))),
+    CONSTRAINT accounts_names_check CHECK (((state = 'deleted'::text) OR (email IS NOT NULL) OR ((kind = 'service'::text) AND (username IS NOT NULL)))),
     CONSTRAINT accounts_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'deleted'::text]))),
     CONSTRAINT accounts_username_both CHECK (((username IS NULL) = (username_canonical IS NULL))),
     CONSTRAINT accounts_username_length CHECK (((length(username) >= 3) AND (length(username) <= 64)))
 )
 WITH (fillfactor='90');
+
+CREATE TABLE public.api_keys (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    digest bytea NOT NULL,
+    permissions text[],
+    created_at timestamp with time zone NOT NULL,
+    created_by uuid,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_digest_length CHECK ((length(digest) = 32)),
+    CONSTRAINT api_keys_name_length CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
 
 CREATE TABLE public.audit_events (
     id uuid NOT NULL,
@@ -101,12 +126,39 @@ CREATE TABLE public.login_history (
 )
 PARTITION BY RANGE (id);
 
+CREATE TABLE public.organisation_members (
+    organisation_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    joined_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.organisations (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    display_name text NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT organisations_display_name_length CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
+    CONSTRAINT organisations_name_form CHECK ((name ~ '^[a-z][a-z0-9._-]{1,62}$'::text)),
+    CONSTRAINT organisations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text])))
+);
+
 CREATE TABLE public.outbox (
     id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
     topic text NOT NULL,
     account_id uuid,
     payload jsonb NOT NULL
+);
+
+CREATE TABLE public.permissions (
+    name text NOT NULL,
+    description text NOT NULL,
+    built_in boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT permissions_form CHECK ((name ~ '^[a-z][a-z0-9._-]{0,62}:[a-z][a-z0-9._-]{0,62}$'::text))
 );
 
 CREATE TABLE public.revocation_authority (
@@ -127,7 +179,7 @@ CREATE TABLE public.revocation_log (
     ver bigint DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT revocation_log_kind_check CHECK (((kind >= 1) AND (kind <= 11))),
+    CONSTRAINT revocation_log_kind_check CHECK (((kind >= 1) AND (kind <= 12))),
     CONSTRAINT revocation_log_subject_length CHECK ((length(subject) = 16))
 )
 PARTITION BY RANGE (created_at);
@@ -141,10 +193,16 @@ ALTER TABLE public.revocation_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE public.role_includes (
+    role_id uuid NOT NULL,
+    included_id uuid NOT NULL,
+    CONSTRAINT role_includes_other CHECK ((role_id <> included_id))
+);
+
 CREATE TABLE public.role_permissions (
     role_id uuid NOT NULL,
     permission text NOT NULL,
-    CONSTRAINT role_permissions_form CHECK ((permission ~ '^[a-z][a-z0-9._-]{0,62}:[a-z*][a-z0-9._-]{0,62}$'::text))
+    CONSTRAINT role_permissions_form CHECK ((permission ~ '^([a-z][a-z0-9._-]{0,62}:([a-z][a-z0-9._-]{0,62}|\*)|\*:\*)$'::text))
 );
 
 CREATE TABLE public.roles (
@@ -153,7 +211,36 @@ CREATE TABLE public.roles (
     description text NOT NULL,
     built_in boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    is_default boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone,
+    removed_at timestamp with time zone,
     CONSTRAINT roles_name_form CHECK ((name ~ '^[a-z][a-z0-9._-]{1,62}$'::text))
+);
+
+CREATE TABLE public.route_rule_set (
+    only_row boolean DEFAULT true NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT route_rule_set_one CHECK (only_row)
+);
+
+CREATE TABLE public.route_rules (
+    id uuid NOT NULL,
+    "position" integer NOT NULL,
+    methods text[] NOT NULL,
+    host text,
+    path text NOT NULL,
+    access text NOT NULL,
+    permissions text[] DEFAULT '{}'::text[] NOT NULL,
+    roles text[] DEFAULT '{}'::text[] NOT NULL,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL,
+    resource text,
+    description text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT route_rules_access_check CHECK ((access = ANY (ARRAY['public'::text, 'authenticated'::text]))),
+    CONSTRAINT route_rules_position_range CHECK ((("position" >= 1) AND ("position" <= 10000))),
+    CONSTRAINT route_rules_public_check CHECK (((access = 'authenticated'::text) OR ((permissions = '{}'::text[]) AND (roles = '{}'::text[]) AND (scopes = '{}'::text[]) AND (resource IS NULL))))
 );
 
 CREATE TABLE public.session_ends (
@@ -184,6 +271,8 @@ CREATE TABLE public.sessions (
     expires_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
     end_reason text,
+    actor_id uuid,
+    organisation_id uuid,
     CONSTRAINT sessions_nonce_length CHECK ((length(nonce_digest) = 32)),
     CONSTRAINT sessions_order_check CHECK ((idle_expires_at <= expires_at)),
     CONSTRAINT sessions_transport_check CHECK ((transport = ANY (ARRAY['body'::text, 'cookie'::text])))
@@ -210,7 +299,7 @@ ALTER TABLE ONLY public.account_profiles
     ADD CONSTRAINT account_profiles_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.account_roles
-    ADD CONSTRAINT account_roles_pkey PRIMARY KEY (account_id, role_id);
+    ADD CONSTRAINT account_roles_pkey PRIMARY KEY (account_id, role_id, scope);
 
 ALTER TABLE ONLY public.account_signatures
     ADD CONSTRAINT account_signatures_pkey PRIMARY KEY (account_id);
@@ -224,6 +313,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_username_key UNIQUE (username_canonical);
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.audit_events
     ADD CONSTRAINT audit_events_pkey PRIMARY KEY (id);
 
@@ -233,8 +325,20 @@ ALTER TABLE ONLY public.keys
 ALTER TABLE ONLY public.login_history
     ADD CONSTRAINT login_history_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.organisation_members
+    ADD CONSTRAINT organisation_members_pkey PRIMARY KEY (organisation_id, account_id);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT organisations_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.organisations
+    ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.permissions
+    ADD CONSTRAINT permissions_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.revocation_authority
     ADD CONSTRAINT revocation_authority_pkey PRIMARY KEY (only_row);
@@ -242,14 +346,23 @@ ALTER TABLE ONLY public.revocation_authority
 ALTER TABLE ONLY public.revocation_log
     ADD CONSTRAINT revocation_log_pkey PRIMARY KEY (created_at, id);
 
+ALTER TABLE ONLY public.role_includes
+    ADD CONSTRAINT role_includes_pkey PRIMARY KEY (role_id, included_id);
+
 ALTER TABLE ONLY public.role_permissions
     ADD CONSTRAINT role_permissions_pkey PRIMARY KEY (role_id, permission);
 
 ALTER TABLE ONLY public.roles
-    ADD CONSTRAINT roles_name_key UNIQUE (name);
-
-ALTER TABLE ONLY public.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.route_rule_set
+    ADD CONSTRAINT route_rule_set_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.route_rules
+    ADD CONSTRAINT route_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.route_rules
+    ADD CONSTRAINT route_rules_position_key UNIQUE ("position") DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.session_ends
     ADD CONSTRAINT session_ends_pkey PRIMARY KEY (account_id);
@@ -260,15 +373,27 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.token_lifetimes
     ADD CONSTRAINT token_lifetimes_pkey PRIMARY KEY (lifetime_s);
 
-CREATE INDEX account_roles_role_idx ON public.account_roles USING btree (role_id);
+CREATE INDEX account_roles_expiry_idx ON public.account_roles USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX account_roles_role_idx ON public.account_roles USING btree (role_id, account_id);
+
+CREATE INDEX account_roles_scope_idx ON public.account_roles USING btree (scope, account_id) WHERE (scope <> ''::text);
+
+CREATE INDEX api_keys_account_idx ON public.api_keys USING btree (account_id, id);
 
 CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (account_id, id);
 
 CREATE INDEX login_history_account_idx ON ONLY public.login_history USING btree (account_id, id);
 
+CREATE INDEX organisation_members_account_idx ON public.organisation_members USING btree (account_id);
+
 CREATE INDEX revocation_log_subject_idx ON ONLY public.revocation_log USING hash (subject);
 
 CREATE INDEX revocation_log_xid_idx ON ONLY public.revocation_log USING btree (xid);
+
+CREATE INDEX role_includes_included_idx ON public.role_includes USING btree (included_id);
+
+CREATE UNIQUE INDEX roles_name_key ON public.roles USING btree (name) WHERE (removed_at IS NULL);
 
 CREATE INDEX sessions_account_idx ON ONLY public.sessions USING btree (account_id, id);
 
@@ -287,8 +412,23 @@ ALTER TABLE ONLY public.account_roles
 ALTER TABLE ONLY public.account_signatures
     ADD CONSTRAINT account_signatures_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
 ALTER TABLE public.login_history
     ADD CONSTRAINT login_history_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.organisation_members
+    ADD CONSTRAINT organisation_members_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.organisation_members
+    ADD CONSTRAINT organisation_members_organisation_fkey FOREIGN KEY (organisation_id) REFERENCES public.organisations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_includes
+    ADD CONSTRAINT role_includes_included_fkey FOREIGN KEY (included_id) REFERENCES public.roles(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.role_includes
+    ADD CONSTRAINT role_includes_role_fkey FOREIGN KEY (role_id) REFERENCES public.roles(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.role_permissions
     ADD CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role_id) REFERENCES public.roles(id) ON DELETE CASCADE;

@@ -21,8 +21,14 @@ package struct RoleSnapshot: Sendable {
     package struct Role: Sendable {
         /// Its name, unique, made of letters, digits, `.`, `_` and `-`.
         package let name: String
-        /// What it permits.
+        /// What it permits; `orders:*` is all of a namespace, `*:*` everything.
         package let permissions: Set<String>
+
+        func permits(_ permission: String) -> Bool {
+            if permissions.contains(permission) || permissions.contains("*:*") { return true }
+            guard let colon = permission.firstIndex(of: ":") else { return false }
+            return permissions.contains(permission[...colon] + "*")
+        }
     }
     /// The roles by id.
     package let roles: [RoleID: Role]
@@ -37,7 +43,7 @@ package struct RoleSnapshot: Sendable {
 
     /// Whether any of `ids` permits `permission`, which is a whole name: `*` has no meaning in it.
     package func permits(_ permission: String, _ ids: [RoleID]) -> Bool {
-        ids.contains { roles[$0]?.permissions.contains(permission) ?? false }
+        ids.contains { roles[$0]?.permits(permission) ?? false }
     }
 }
 

@@ -118,6 +118,12 @@ package enum Named {
     package enum Entry {}
     /// One HTTP request.
     package enum Request {}
+    /// An organisation that people are members of.
+    package enum Organisation {}
+    /// A key of a service account.
+    package enum APIKey {}
+    /// A rule of gateways.
+    package enum RouteRule {}
 }
 
 /// An account.
@@ -134,3 +140,9 @@ package typealias KeyID = ID<Named.Key>
 package typealias EntryID = ID<Named.Entry>
 /// A request.
 package typealias RequestID = ID<Named.Request>
+/// An organisation.
+package typealias OrganisationID = ID<Named.Organisation>
+/// A key of a service account.
+package typealias APIKeyID = ID<Named.APIKey>
+/// A rule of gateways.
+package typealias RouteRuleID = ID<Named.RouteRule>

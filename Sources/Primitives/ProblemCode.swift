@@ -31,6 +31,18 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case registrationDisabled = "registration-disabled"
     case emailTaken = "email-taken"
     case usernameTaken = "username-taken"
+    case permissionNotHeld = "permission-not-held"
+    case selfChangeRefused = "self-change-refused"
+    case passwordChangeRequired = "password-change-required"
+    case nameTaken = "name-taken"
+    case builtIn = "built-in"
+    case inUse = "in-use"
+    case roleCycle = "role-cycle"
+    case lastAdministrator = "last-administrator"
+    case limitReached = "limit-reached"
+    case idempotencyKeyReused = "idempotency-key-reused"
+    case versionMismatch = "version-mismatch"
+    case versionRequired = "version-required"
     case tooManyAttempts = "too-many-attempts"
     case tooManyConnections = "too-many-connections"
     case overloaded
@@ -50,14 +62,19 @@ extension ProblemCode {
             .refreshTokenRevoked, .passwordIncorrect:
             401
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
-            .permissionDenied, .originalRequestRefused, .registrationDisabled:
+            .permissionDenied, .originalRequestRefused, .registrationDisabled,
+            .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired:
             403
         case .notFound: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
-        case .emailTaken, .usernameTaken: 409
+        case .emailTaken, .usernameTaken, .nameTaken, .builtIn, .inUse, .roleCycle,
+            .lastAdministrator, .limitReached, .idempotencyKeyReused:
+            409
+        case .versionMismatch: 412
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
+        case .versionRequired: 428
         case .tooManyAttempts, .tooManyConnections: 429
         case .internalError: 500
         case .overloaded, .deadlineExceeded, .storeUnavailable, .notReady: 503

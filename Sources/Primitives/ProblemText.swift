@@ -29,6 +29,10 @@ extension ProblemCode {
             .permissionDenied, .originalRequestRefused, .registrationDisabled, .emailTaken,
             .usernameTaken:
             ruleManual
+        case .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired, .nameTaken, .builtIn,
+            .inUse, .roleCycle, .lastAdministrator, .limitReached, .idempotencyKeyReused,
+            .versionMismatch, .versionRequired:
+            administrationManual
         case .tooManyAttempts, .tooManyConnections, .overloaded, .deadlineExceeded,
             .storeUnavailable, .notReady, .internalError:
             serviceManual

@@ -78,7 +78,7 @@ import Testing
                         let answer = try await ask(cluster, request, fields)
                         #expect(answer.status < 500, "\(name) \(answer.body)")
                         switch info.gate {
-                        case .credential, .permission:
+                        case .credential, .permission, .delegated:
                             #expect(answer.status == 401, "\(name) \(code)")
                             #expect(answer.code == code, "\(name)")
                         case .endedCredential:
@@ -123,7 +123,7 @@ import Testing
                 let answer = try await ask(cluster, request, [])
                 #expect(answer.status < 500)
                 switch info.gate {
-                case .credential, .endedCredential, .permission, .refreshCredential:
+                case .credential, .endedCredential, .permission, .delegated, .refreshCredential:
                     #expect(answer.status == 401, "\(info.name)")
                     #expect(answer.code == "token-missing", "\(info.name)")
                     // RFC 6750 section 3: no error code when no credential was sent.
@@ -142,6 +142,25 @@ import Testing
     }
 
     @Test
+    func `no operation that needs a permission opens to a member (rows 165, 166, S4-16)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.person())
+        for info in PublicAPI.catalogue.operations {
+            switch info.gate {
+            case .permission, .delegated: break
+            default: continue
+            }
+            for request in requests(info, session: tokens.session) {
+                let answer = try await ask(cluster, request, tokens.bearer)
+                #expect(answer.status == 403, "\(info.name)")
+                #expect(answer.code == "permission-denied", "\(info.name)")
+            }
+        }
+    }
+
+    @Test
     func `a session of somebody else is not there, for any operation on it (S0-8, row 105)`()
         async throws
     {
@@ -149,7 +168,8 @@ import Testing
         let mine = try await cluster.signIn(cluster.person())
         let other = try await cluster.signIn(cluster.person())
         var tried = 0
-        for info in PublicAPI.catalogue.operations where info.pattern.text.contains("{id}") {
+        let own = PublicAPI.catalogue.operations.filter { $0.gate == .credential }
+        for info in own where info.pattern.text.contains("{id}") {
             for request in requests(info, session: mine.session) {
                 #expect(try await ask(cluster, request, other.bearer).status == 404)
                 tried += 1

@@ -1,5 +1,6 @@
 // Who may call an operation. The gate is part of the declaration, so the access table and the tests
 // that try every operation with the wrong credential are derived from it.
+package import Access
 internal import Primitives
 
 /// What a caller must show.
@@ -10,8 +11,11 @@ package enum Gate: Hashable, Sendable {
     case credential
     /// An access token, also one that is revoked: ending a session that has ended is no mistake.
     case endedCredential
-    /// An access token whose account holds a permission.
-    case permission(String)
+    /// An access token whose account holds a permission everywhere.
+    case permission(AdminPermission)
+    /// An access token whose account holds a permission everywhere, or in the organisation that the
+    /// request is about; the handler stays in `Caller.realm`.
+    case delegated(AdminPermission)
     /// A refresh token, in the body or as cookie.
     case refreshCredential
     /// Being on the listener: management calls.
@@ -23,7 +27,9 @@ package enum Gate: Hashable, Sendable {
         case .anyone: "anyone"
         case .credential: "access token"
         case .endedCredential: "access token, also a revoked one"
-        case .permission(let name): "permission `\(name)`"
+        case .permission(let permission): "permission `\(permission.rawValue)`"
+        case .delegated(let permission):
+            "permission `\(permission.rawValue)`, also in one organisation"
         case .refreshCredential: "refresh token"
         case .listener: "management listener"
         }
@@ -32,7 +38,7 @@ package enum Gate: Hashable, Sendable {
     /// Whether a cookie may be the credential, so that unsafe methods need a CSRF token.
     package var readsCookies: Bool {
         switch self {
-        case .credential, .endedCredential, .permission, .refreshCredential: true
+        case .credential, .endedCredential, .permission, .delegated, .refreshCredential: true
         case .anyone, .listener: false
         }
     }
@@ -45,7 +51,7 @@ package enum Gate: Hashable, Sendable {
         return switch self {
         case .anyone, .listener: []
         case .credential, .endedCredential: token
-        case .permission: token + [.permissionDenied]
+        case .permission, .delegated: token + [.permissionDenied]
         case .refreshCredential:
             [
                 .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,

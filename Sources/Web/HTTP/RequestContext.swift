@@ -1,5 +1,6 @@
 // What a handler knows about its request besides the decoded input. Times and ids are fixed when
 // the request arrives: nobody downstream reads a clock of their own.
+package import Access
 package import HTTPTypes
 package import Logging
 package import Primitives
@@ -99,11 +100,14 @@ package struct Caller: Sendable {
     package let claims: AccessClaims
     /// How the credential came.
     package let source: Source
+    /// How far the permission reaches that opened the gate.
+    package let realm: Realm
 
     /// A caller.
-    package init(claims: AccessClaims, source: Source) {
+    package init(claims: AccessClaims, source: Source, realm: Realm = .everywhere) {
         self.claims = claims
         self.source = source
+        self.realm = realm
     }
 }
 

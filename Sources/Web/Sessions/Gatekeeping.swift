@@ -32,11 +32,13 @@ extension WebServices {
         case .anyone, .listener, .refreshCredential: return nil
         case .credential: return try await caller(context, acceptsRevoked: false)
         case .endedCredential: return try await caller(context, acceptsRevoked: true)
-        case .permission(let permission):
+        case .permission(let permission), .delegated(let permission):
             let caller = try await caller(context, acceptsRevoked: false)
             let roles = try await heldRoles(caller.claims)
             let snapshot = try await self.roles.snapshot(knowing: roles)
-            guard snapshot.permits(permission, roles) else { throw GateRefusal.permissionDenied }
+            guard snapshot.permits(permission.rawValue, roles) else {
+                throw GateRefusal.permissionDenied
+            }
             return caller
         }
     }

@@ -1,4 +1,5 @@
 // A small API that shows every shape of operation.
+import Access
 import HTTPTypes
 import Primitives
 import Tokens
@@ -96,7 +97,7 @@ enum SampleAPI {
         "/v1/echoes/{id}",
         summary: "Deletes one.",
         tag: "Samples",
-        gate: .permission("samples:write"),
+        gate: .permission(.rolesWrite),
         success: 204
     )
     static let broken = Operation<NoInput, NoReply>(

@@ -1,0 +1,82 @@
+// The words of the problems that administration meets. Part of the problem manual; see
+// `ProblemText.swift`.
+
+extension ProblemCode {
+    var administrationManual: Manual {
+        switch self {
+        case .permissionNotHeld:
+            Manual(
+                "Permission not held",
+                "The change would give, take or touch a permission that the caller does not hold.",
+                "Ask somebody who holds it."
+            )
+        case .selfChangeRefused:
+            Manual(
+                "Not for oneself",
+                "Nobody changes the rights or the state of the own account.",
+                "Ask another administrator."
+            )
+        case .passwordChangeRequired:
+            Manual(
+                "New password required",
+                "The password is right, and an administrator wants it replaced.",
+                "Sign in with `new_password` beside the old one."
+            )
+        case .nameTaken:
+            Manual(
+                "Name taken",
+                "Something of this kind has the name already.",
+                "Choose another name."
+            )
+        case .builtIn:
+            Manual(
+                "Built in",
+                "What Watchword itself rests on cannot be removed or renamed.",
+                "Make one of your own."
+            )
+        case .inUse:
+            Manual(
+                "In use",
+                "Something else refers to it.",
+                "Remove what refers to it first."
+            )
+        case .roleCycle:
+            Manual(
+                "Roles in a circle",
+                "A role would include itself by way of others.",
+                "Take one of the inclusions away."
+            )
+        case .lastAdministrator:
+            Manual(
+                "Last administrator",
+                "Nobody would be left who can administer Watchword (W12).",
+                "Make another administrator first."
+            )
+        case .limitReached:
+            Manual(
+                "Limit reached",
+                "There are as many of this kind as there may be.",
+                "Remove some that are not needed any more."
+            )
+        case .idempotencyKeyReused:
+            Manual(
+                "Idempotency key reused",
+                "The key came before with another request, or its first request is under way.",
+                "Use a new key for each request; repeat a request as it was."
+            )
+        case .versionMismatch:
+            Manual(
+                "Version mismatch",
+                "The resource has changed since the version that `If-Match` names (RFC 9110).",
+                "Read it again and decide anew."
+            )
+        case .versionRequired:
+            Manual(
+                "Version required",
+                "The change must say in `If-Match` which version it is made to (RFC 6585).",
+                "Read the resource and send its `ETag` as `If-Match`."
+            )
+        default: preconditionFailure("\(rawValue) has its words elsewhere")
+        }
+    }
+}
