@@ -141,6 +141,9 @@ package enum AccountStore {
                        FROM account_roles ar
                        JOIN roles r ON r.id = ar.role_id
                       WHERE ar.account_id = a.id
+                        AND ar.scope = ''
+                        AND \(RightsStore.isLive("ar"))
+                        AND r.removed_at IS NULL
                       ORDER BY r.name),
                f.given_name, f.family_name, f.address, f.phone_number, f.birthdate
           FROM accounts a
@@ -198,7 +201,9 @@ package enum AccountStore {
             INSERT INTO account_roles (account_id, role_id, granted_at)
             SELECT made.id, r.id, $15
               FROM made
-             CROSS JOIN unnest($13::uuid[]) AS r (id)
+             CROSS JOIN roles r
+             WHERE r.removed_at IS NULL
+               AND (r.is_default OR r.id = ANY($13))
         ), \(AuditLog.append(
             as: "audited", .accountRegistered, account: "made.id", from: "made", binds: 14
         )), \(Outbox.append(
@@ -268,6 +273,8 @@ package enum AccountStore {
           FROM account_roles ar
           JOIN accounts a ON a.id = ar.account_id
          WHERE ar.role_id = $1
+           AND ar.scope = ''
+           AND \(RightsStore.isLive("ar"))
            AND a.state = 'active'
          ORDER BY ar.account_id
          LIMIT 1

@@ -111,7 +111,7 @@ package struct Register: Sendable {
                 phc,
                 registration.profile,
                 confirmedAt: nil,
-                roles: [BuiltInRole.member],
+                roles: [],
                 trace
             )
             return settings.requiresConfirmation ? .confirmationSent : .account(view)
@@ -133,7 +133,7 @@ package struct Register: Sendable {
             try await hashing.hash(password),
             registration.profile,
             confirmedAt: trace.now,
-            roles: [BuiltInRole.member, BuiltInRole.admin],
+            roles: [BuiltInRole.admin],
             trace
         )
     }

@@ -46,6 +46,7 @@ package enum AuditLog {
     /// - Parameters:
     ///   - name: the name this part gets.
     ///   - account, session: SQL expressions over `source`, or `NULL`.
+    ///   - actor: who did it, where that is not the account; an SQL expression.
     ///   - detail: an SQL expression of type `jsonb`.
     ///   - first: the number of the first of the four `AuditBinds` parameters.
     package static func append(
@@ -53,6 +54,7 @@ package enum AuditLog {
         _ action: AuditAction,
         account: String,
         session: String = "NULL",
+        actor: String? = nil,
         detail: String = "'{}'::jsonb",
         from source: String,
         binds first: Int
@@ -62,8 +64,9 @@ package enum AuditLog {
             INSERT INTO audit_events (
                 id, at, action, actor_id, account_id, session_id, ip_address, request_id, detail
             )
-            SELECT $\(first)::uuid, $\(first + 1)::timestamptz, '\(action.rawValue)', \(account),
-                   \(account), \(session), $\(first + 2)::text, $\(first + 3)::uuid, \(detail)
+            SELECT $\(first)::uuid, $\(first + 1)::timestamptz, '\(action.rawValue)',
+                   \(actor ?? account), \(account), \(session), $\(first + 2)::text,
+                   $\(first + 3)::uuid, \(detail)
               FROM \(source)
         )
         """

@@ -21,6 +21,11 @@ package enum Mutant: String, Sendable, CaseIterable {
     /// A cursor is used on another history than the one it comes from (F4).
     case noTimeline = "no-timeline"
 
+    /// What roles permit is not read again when the log tells of a change (H27).
+    case staleRoles = "stale-roles"
+    /// A change of what an account holds is not looked at (H28).
+    case staleRights = "stale-rights"
+
     /// An answer may be twice as old as the bound.
     case doubleBound = "double-bound"
 

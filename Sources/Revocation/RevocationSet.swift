@@ -26,6 +26,8 @@ package struct RevocationSet: Sendable {
     private var kindsSeen: UInt32 = 0
     /// Counts the news of what roles permit; whoever has read the roles since holds them (H27).
     package private(set) var roleChanges = 0
+    /// Each role that there was news of, with the number of the last; as many as there are roles.
+    private var roleNews: [RoleID: Int] = [:]
 
     /// Adds one; of two for a subject the greater version and the later expiry hold.
     ///
@@ -37,8 +39,16 @@ package struct RevocationSet: Sendable {
         guard change != .known else { return false }
         if change == .added { count += 1 }
         kindsSeen |= 1 << entry.subject.kind.rawValue
-        if entry.subject.kind == .role { roleChanges += 1 }
+        if entry.subject.kind == .role {
+            roleChanges += 1
+            roleNews[RoleID(high: entry.subject.high, low: entry.subject.low)] = roleChanges
+        }
         return true
+    }
+
+    /// The roles that the news after number `held` are about, with their numbers.
+    package func rolesChanged(after held: Int) -> [RoleID: Int] {
+        roleNews.filter { $0.value > held }
     }
 
     /// Whether there was ever anything of a kind; saves the look-up of kinds that are rare.

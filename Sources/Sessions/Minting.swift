@@ -1,6 +1,7 @@
 // Turning the row that a minting statement returns into tokens. Every such statement holds the
 // account's signature row FOR SHARE and the session row, and stamps `minted_at` from the
 // database's clock under those locks; the tokens leave after its commit (revocation.md 1.8).
+import Access
 import Postgres
 package import Primitives
 package import Tokens
@@ -95,6 +96,8 @@ enum MintFault: Fault {
 
 /// The part of a row that every minting statement returns, from some column on.
 struct MintRow: Sendable {
+    /// How many columns they are.
+    static let columnCount = 14
     /// The SQL of those columns, over the parts `s` (session) and `a` (account).
     static func columns(session s: String, account a: String, lifetime: Int) -> String {
         """
@@ -104,9 +107,17 @@ struct MintRow: Sendable {
                ARRAY(SELECT ar.role_id
                        FROM account_roles ar
                       WHERE ar.account_id = \(s).account_id
-                      ORDER BY ar.role_id),
+                        AND ar.scope = ''
+                        AND \(RightsStore.isLive("ar"))
+                      ORDER BY ar.role_id
+                      LIMIT \(AccessTokenWriter.roleLimit + 1)),
                clock_timestamp(),
-               (SELECT l.asserted_at FROM token_lifetimes l WHERE l.lifetime_s = $\(lifetime))
+               (SELECT l.asserted_at FROM token_lifetimes l WHERE l.lifetime_s = $\(lifetime)),
+               (SELECT min(ar.expires_at)
+                  FROM account_roles ar
+                 WHERE ar.account_id = \(s).account_id
+                   AND ar.expires_at > statement_timestamp()),
+               \(s).organisation_id, \(s).actor_id
         """
     }
 
@@ -121,6 +132,10 @@ struct MintRow: Sendable {
     let roles: [RoleID]
     let mintedAt: Timestamp
     let horizonAssertedAt: Timestamp?
+    /// When the first of the account's roles is over.
+    let rightsExpireAt: Timestamp?
+    let organisationID: OrganisationID?
+    let actorID: AccountID?
 
     init(_ row: PostgresRow) throws {
         sessionID = try row.get(0, as: SessionID.self)
@@ -134,6 +149,9 @@ struct MintRow: Sendable {
         roles = try row.get(8, as: [RoleID].self)
         mintedAt = try row.get(9, as: Timestamp.self)
         horizonAssertedAt = try row.get(10, as: Timestamp?.self)
+        rightsExpireAt = try row.get(11, as: Timestamp?.self)
+        organisationID = try row.get(12, as: OrganisationID?.self)
+        actorID = try row.get(13, as: AccountID?.self)
     }
 }
 
@@ -195,7 +213,10 @@ package struct Minting: Sendable {
             authenticatedAt: row.authenticatedAt,
             issuedAt: row.mintedAt,
             expiresAt: expiresAt,
-            keyID: key.id
+            keyID: key.id,
+            rightsExpireAt: row.rightsExpireAt.map { Timestamp(seconds: $0.seconds) },
+            organisationID: row.organisationID,
+            actorID: row.actorID
         )
         return TokenPair(
             sessionID: row.sessionID,

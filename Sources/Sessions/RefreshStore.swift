@@ -66,8 +66,8 @@ package enum RefreshStore {
                FOR SHARE
         ), s AS MATERIALIZED (
             SELECT s.id, s.account_id, s.signature_generation, s.refresh_generation,
-                   s.authenticated_at, s.idle_expires_at, s.expires_at,
-                   s.revoked_at, s.previous_exchanged_at, s.previous_ip_address
+                   s.authenticated_at, s.idle_expires_at, s.expires_at, s.organisation_id,
+                   s.actor_id, s.revoked_at, s.previous_exchanged_at, s.previous_ip_address
               FROM sessions s
               JOIN signature g ON g.account_id = s.account_id
              WHERE s.id = $1
@@ -147,7 +147,10 @@ package enum RefreshStore {
         RequestID.self,
         Int32.self,
         decode: { row in
-            (mint: try MintRow(row), outcome: try row.get(11, as: String.self))
+            (
+                mint: try MintRow(row),
+                outcome: try row.get(MintRow.columnCount, as: String.self)
+            )
         }
     )
 

@@ -193,7 +193,8 @@ package enum SessionStore {
                AND s.account_id = g.account_id
                AND s.revoked_at IS NULL
             RETURNING s.id, s.account_id, s.signature_generation, s.refresh_generation,
-                      s.authenticated_at, s.idle_expires_at, s.expires_at
+                      s.authenticated_at, s.idle_expires_at, s.expires_at, s.organisation_id,
+                      s.actor_id
         ), \(RevocationLog.append(
             as: "logged",
             .signature,

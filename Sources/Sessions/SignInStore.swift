@@ -41,7 +41,7 @@ package enum SignInStore {
               FROM signature g
               JOIN password p ON p.account_id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,
-                      authenticated_at, idle_expires_at, expires_at
+                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id
         ), history AS (
             INSERT INTO login_history (
                 id, account_id, at, ip_address, user_agent, outcome, session_id

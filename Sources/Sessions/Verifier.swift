@@ -100,9 +100,9 @@ package struct Verifier: Sendable {
             // The wait may have outlived the token, so `find` looks at its end again.
             let standing = standing
             switch readIndex.look({ find(claims, standing, $0, answered) }) {
-            case .good:
-                if let sample { accepted(sample, claims) }
-                return .accepted(claims)
+            case .good(let version):
+                if let sample { accepted(sample, claims, rightsVersion: version) }
+                return .accepted(claims.asOf(version, at: standing.now))
             case .flawed(let flaw): return .refused(flaw, claims)
             case .open(let question): answered = try await resolver.resolve(question)
             }
@@ -137,7 +137,6 @@ package struct Verifier: Sendable {
         if set.contains(RevocationSubject(.signingKey, claims.keyID)) { return true }
         if isBelow(claims.signatureGeneration, .init(.signature, claims.accountID), set)
             || isBelow(claims.signatureGeneration, .init(.accountState, claims.accountID), set)
-            || isBelow(claims.rightsVersion, .init(.rights, claims.accountID), set)
         {
             return true
         }
@@ -197,7 +196,11 @@ extension Verifier {
     /// are at least as new as what the log has told of them (H27).
     package func confirm() async throws {
         try await readIndex.confirm()
-        try await roles.catchUp(to: readIndex.freshness.roleChanges)
+        let changes = readIndex.freshness.roleChanges
+        guard roles.heldChanges < changes else { return }
+        try await roles.catchUp(to: changes) { held in
+            readIndex.look { $0.rolesChanged(after: held) }
+        }
     }
 
     /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
@@ -218,7 +221,7 @@ extension Verifier {
         /// The node's clock.
         package let wallTime: Timestamp
         /// The later of the node's clock and the database's.
-        let now: Timestamp
+        package let now: Timestamp
         /// The longest life a token may have.
         let horizon: Duration
     }
@@ -241,7 +244,10 @@ extension Verifier {
 
     /// What a look at the revocations finds.
     package enum Finding: Sendable {
-        case good
+        /// Not revoked.
+        ///
+        /// What its account may do must be told as of this version or a later one.
+        case good(rightsVersion: Int64)
         case flawed(CredentialFlaw)
         /// Only PostgreSQL can tell; `resolve` asks.
         case open(OpenQuestion)
@@ -262,13 +268,29 @@ extension Verifier {
         _ answered: Resolution = [:]
     ) -> Finding {
         if let flaw = flaw(claims, standing, set) { return .flawed(flaw) }
-        guard let question = open(claims, set) else { return .good }
+        let version = Self.rightsVersion(claims, set)
+        guard let question = open(claims, set) else { return .good(rightsVersion: version) }
         // An answer to a question that came after the request counts, whatever came after it.
         switch answered[claims.sessionID] ?? resolver.known(question) {
-        case true?: return .good
+        case true?: return .good(rightsVersion: version)
         case false?: return .flawed(.revoked)
         case nil: return .open(question)
         }
+    }
+
+    /// The version of its account's rights that an answer must have seen; a change of rights does
+    /// not end tokens, it makes them be resolved anew (H28).
+    private static func rightsVersion(
+        _ claims: AccessClaims,
+        _ set: borrowing RevocationSet
+    ) -> Int64 {
+        #if DEBUG
+        if Mutant.active == .staleRights { return claims.rightsVersion }
+        #endif
+        guard set.hasHeld(.rights),
+            let lowest = set.lowestVersion(of: .init(.rights, claims.accountID))
+        else { return claims.rightsVersion }
+        return max(claims.rightsVersion, lowest)
     }
 
     /// Why a genuine token is refused, as far as the revocations tell; nil for nothing.
@@ -298,14 +320,20 @@ extension Verifier {
     }
 
     /// The check of a sample was accepted.
-    package func accepted(_ sample: SampleStart, _ claims: AccessClaims) {
-        sampler.accept(sample, coveredBy: claims.coveredBy)
+    package func accepted(
+        _ sample: SampleStart,
+        _ claims: AccessClaims,
+        rightsVersion: Int64
+    ) {
+        sampler.accept(sample, coveredBy: claims.coveredBy(rightsVersion))
     }
 }
 
 extension AccessClaims {
     /// All that revokes a token; written down apart from `isRevoked`, which it is there to check.
-    fileprivate var coveredBy: [CoveredBy] {
+    ///
+    /// Rights count as of the version that the answer rests on.
+    fileprivate func coveredBy(_ rightsVersion: Int64) -> [CoveredBy] {
         [
             CoveredBy(RevocationSubject(.token, tokenID)),
             CoveredBy(RevocationSubject(.session, sessionID)),
@@ -322,6 +350,19 @@ extension AccessClaims {
                 above: issuedAt.microseconds / 1000
             ),
         ]
+    }
+}
+
+extension AccessClaims {
+    /// The claims as far as they can be trusted: without the roles that the token carries where
+    /// these are older than `version`, or one of them is over.
+    package func asOf(_ version: Int64, at now: Timestamp) -> AccessClaims {
+        let isOver = rightsExpireAt.map { $0 <= now } ?? false
+        guard version > rightsVersion || isOver else { return self }
+        var claims = self
+        claims.roles = nil
+        claims.rightsVersion = version
+        return claims
     }
 }
 

@@ -32,6 +32,15 @@ package struct AccessClaims: Hashable, Sendable {
     package var expiresAt: Timestamp
     /// The key that signed it; not a claim, taken from the header.
     package var keyID: KeyID
+    /// `roles_exp`: when the first of the account's roles is over, whole seconds; after it `roles`
+    /// counts no more.
+    package var rightsExpireAt: Timestamp?
+    /// `org`: the organisation that the session is for.
+    package var organisationID: OrganisationID?
+    /// `act`: who acts for the account (RFC 8693 section 4.1).
+    package var actorID: AccountID?
+    /// What an API key is narrowed to; no token carries it.
+    package var narrowedTo: [String]?
 
     /// Claims of a token.
     package init(
@@ -47,7 +56,10 @@ package struct AccessClaims: Hashable, Sendable {
         authenticatedAt: Timestamp,
         issuedAt: Timestamp,
         expiresAt: Timestamp,
-        keyID: KeyID
+        keyID: KeyID,
+        rightsExpireAt: Timestamp? = nil,
+        organisationID: OrganisationID? = nil,
+        actorID: AccountID? = nil
     ) {
         self.tokenID = tokenID
         self.accountID = accountID
@@ -62,6 +74,9 @@ package struct AccessClaims: Hashable, Sendable {
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
         self.keyID = keyID
+        self.rightsExpireAt = rightsExpireAt
+        self.organisationID = organisationID
+        self.actorID = actorID
     }
 }
 
@@ -101,6 +116,9 @@ package enum AccessTokenWriter {
         if let roles = claims.roles {
             out += ",\"roles\":[\(roles.map { "\"\($0)\"" }.joined(separator: ","))]"
         }
+        if let end = claims.rightsExpireAt { out += ",\"roles_exp\":\(end.seconds)" }
+        if let organisation = claims.organisationID { out += ",\"org\":\"\(organisation)\"" }
+        if let actor = claims.actorID { out += ",\"act\":{\"sub\":\"\(actor)\"}" }
         return out + ",\"scope\":\"\(claims.scope)\"}"
     }
 }
@@ -187,6 +205,10 @@ package struct AccessTokenChecker: Sendable {
             roles = names.compactMap { RoleID($0) }
             guard roles?.count == names.count else { throw .invalid }
         }
+        let organisation = wire.org.flatMap { OrganisationID($0) }
+        let actor = wire.act.flatMap { AccountID($0.sub) }
+        guard (organisation == nil) == (wire.org == nil), (actor == nil) == (wire.act == nil)
+        else { throw .invalid }
         return AccessClaims(
             tokenID: token,
             accountID: account,
@@ -200,7 +222,10 @@ package struct AccessTokenChecker: Sendable {
             authenticatedAt: Timestamp(seconds: wire.authTime),
             issuedAt: Timestamp(microseconds: wire.issuedMilliseconds * 1000),
             expiresAt: Timestamp(seconds: wire.exp),
-            keyID: keyID
+            keyID: keyID,
+            rightsExpireAt: wire.rolesEnd.map { Timestamp(seconds: $0) },
+            organisationID: organisation,
+            actorID: actor
         )
     }
 
@@ -219,9 +244,15 @@ package struct AccessTokenChecker: Sendable {
         let rlv: Int64
         let roles: [String]?
         let scope: String
+        let rolesEnd: Int64?
+        let org: String?
+        let act: Actor?
+
+        struct Actor: Decodable { let sub: String }
 
         enum CodingKeys: String, CodingKey {
-            case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope
+            case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope, org, act
+            case rolesEnd = "roles_exp"
             case clientID = "client_id"
             case issuedMilliseconds = "iat_ms"
             case authTime = "auth_time"

@@ -94,7 +94,11 @@ struct Node: Sendable {
             database: pool,
             logger: log("watchword.tokens")
         )
-        let roles = RoleKeeper(database: pool, logger: log("watchword.access"))
+        let roles = RoleKeeper(
+            database: pool,
+            logger: log("watchword.access"),
+            metrics: metrics
+        )
         let readIndex = ReadIndex(
             database: pool,
             members: members,
@@ -255,6 +259,7 @@ struct Node: Sendable {
             ),
             keys: keys,
             roles: roles,
+            rights: RightsResolver(database: pool, metrics: metrics),
             cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
             verify: VerifySettings(
                 source: settings.web.verifySource,

@@ -27,6 +27,8 @@ package struct WebServices: Sendable {
     package let keys: KeyKeeper
     /// The roles and what they permit.
     package let roles: RoleKeeper
+    /// What accounts hold.
+    package let rights: RightsResolver
     /// How cookies are written and read.
     package let cookies: SessionCookies
     /// How `/verify` reads requests.
@@ -46,6 +48,7 @@ package struct WebServices: Sendable {
         verifier: Verifier,
         keys: KeyKeeper,
         roles: RoleKeeper,
+        rights: RightsResolver,
         cookies: SessionCookies,
         verify: VerifySettings,
         verifyCounters: VerifyCounters
@@ -60,6 +63,7 @@ package struct WebServices: Sendable {
         self.verifier = verifier
         self.keys = keys
         self.roles = roles
+        self.rights = rights
         self.cookies = cookies
         self.verify = verify
         self.verifyCounters = verifyCounters

@@ -90,12 +90,13 @@ import Testing
         let cluster = try await Cluster.shared()
         let person = try await cluster.person()
         let role = "role-\(person.id.suffix(12))"
-        try await cluster.grant(role, ["orders:read", "orders:*"], to: person)
+        try await cluster.grant(role, ["orders:read", "bills:*"], to: person)
         let tokens = try await cluster.signIn(person)
         for (query, status) in [
             ("permission=orders:read", 200), ("permission=orders:write", 403),
             // A role may hold a wildcard; a requirement is the name of one permission.
-            ("permission=orders:*", 403), ("permission=orders:%2a", 403), ("permission=*", 403),
+            ("permission=bills:pay", 200), ("permission=bills:pay&permission=orders:write", 403),
+            ("permission=bills:*", 403), ("permission=bills:%2a", 403), ("permission=*", 403),
             ("permission=payments:read", 403), ("role=\(role)", 200), ("role=admin", 403),
             ("role=member&role=\(role)", 200), ("role=\(role)&role=admin", 403),
             ("permission=orders:read&permission=payments:read", 403), ("scope=openid", 403),

@@ -16,7 +16,7 @@ import Web
 
     /// What fifty get who ask at once; nil for a fault.
     private static func ask(
-        _ roles: RoleKeeper,
+        _ rights: RightsResolver,
         _ account: AccountID,
         _ askers: Askers
     ) async throws -> [[RoleID]?] {
@@ -25,7 +25,9 @@ import Web
                 group.addTask {
                     askers.count.wrappingAdd(1, ordering: .relaxed)
                     do {
-                        return try await roles.roles(of: account, version: 0)
+                        let question = RightsQuestion(account, version: 0)
+                        return try await rights.rights(of: question, at: Timestamp(seconds: 0))
+                            .unscoped
                     } catch is any Fault {
                         return nil
                     }
@@ -42,7 +44,7 @@ import Web
         try await Cluster.run { cluster in
             let account = try await cluster.signUp()
             let node = cluster.nodes[0]
-            let roles = node.web.roles
+            let roles = node.web.rights
             let askers = Askers()
             let found = try await cluster.sql.session(deadline: .after(.seconds(120))) { session in
                 try await session.script(
@@ -72,8 +74,12 @@ import Web
     @Test func `A reading counts for its version of the rights and no newer one`() async throws {
         try await Cluster.run { cluster in
             let account = try await cluster.signUp()
-            let roles = cluster.nodes[0].web.roles
-            #expect(try await roles.roles(of: account, version: 0) == [BuiltInRole.member])
+            let rights = cluster.nodes[0].web.rights
+            func roles(of account: AccountID, version: Int64) async throws -> [RoleID] {
+                let question = RightsQuestion(account, version: version)
+                return try await rights.rights(of: question, at: Timestamp(seconds: 0)).unscoped
+            }
+            #expect(try await roles(of: account, version: 0) == [BuiltInRole.member])
             try await cluster.run(
                 """
                 INSERT INTO account_roles SELECT id, '\(BuiltInRole.admin)', now() FROM accounts;
@@ -81,14 +87,14 @@ import Web
                 """
             )
             // Remembered: nothing is read for what is known.
-            #expect(try await roles.roles(of: account, version: 0) == [BuiltInRole.member])
+            #expect(try await roles(of: account, version: 0) == [BuiltInRole.member])
             let both = [BuiltInRole.admin, BuiltInRole.member]
-            #expect(try await roles.roles(of: account, version: 7) == both)
-            #expect(try await roles.roles(of: account, version: 0) == both)
+            #expect(try await roles(of: account, version: 7) == both)
+            #expect(try await roles(of: account, version: 0) == both)
             // A token of a version that the database does not have yet, or no longer, has none.
-            #expect(try await roles.roles(of: account, version: 8).isEmpty)
+            #expect(try await roles(of: account, version: 8).isEmpty)
             let nobody = AccountID(at: cluster.trace().now, entropy: .system)
-            #expect(try await roles.roles(of: nobody, version: 0).isEmpty)
+            #expect(try await roles(of: nobody, version: 0).isEmpty)
         }
     }
 }

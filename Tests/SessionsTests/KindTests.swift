@@ -15,7 +15,7 @@ import Web
 @Suite(.serialized) struct KindTests {
     /// Kinds that end tokens by an entry alone; `sessions` has tests of its own.
     private static let kinds: [RevocationKind] = [
-        .token, .session, .signature, .accountState, .client, .signingKey, .global, .rights,
+        .token, .session, .signature, .accountState, .client, .signingKey, .global,
     ]
 
     /// Revokes through the one door there is, as an operation would.

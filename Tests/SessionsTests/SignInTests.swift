@@ -80,6 +80,16 @@ import Web
                 "INSERT INTO account_profiles (account_id, given_name, updated_at)"
                     + " SELECT id, 'A', now() FROM accounts"
             )
+            try await cluster.run(
+                """
+                INSERT INTO organisations (id, name, display_name, created_at, updated_at)
+                VALUES (gen_random_uuid(), 'acme', 'Acme', now(), now());
+                INSERT INTO organisation_members
+                SELECT o.id, a.id, now() FROM organisations o, accounts a;
+                INSERT INTO api_keys (id, account_id, name, digest, created_at)
+                SELECT gen_random_uuid(), id, 'key', sha256('x'), now() FROM accounts
+                """
+            )
             let tables = try await cluster.lines(
                 """
                 SELECT c.conrelid::regclass::text

@@ -106,6 +106,25 @@ extension MemberKind where Value == Bool {
     }
 }
 
+extension MemberKind where Value == Timestamp {
+    /// An instant of RFC 3339 in UTC, with up to six digits of fraction.
+    package static var timestamp: Self {
+        Self(schema: .timestamp, isList: false, placeholder: Timestamp(seconds: 0)) {
+            value,
+            place,
+            errors in
+            guard let text = MemberRules.string(value, place, &errors) else { return nil }
+            guard let instant = Timestamp(text) else {
+                errors.append(
+                    place.complaint("malformed", "must be a time such as 2026-11-21T06:07:08Z")
+                )
+                return nil
+            }
+            return instant
+        }
+    }
+}
+
 extension MemberKind where Value == Cursor {
     /// A place in a list, as the last page named it.
     package static var cursor: Self {

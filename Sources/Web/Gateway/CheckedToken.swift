@@ -1,6 +1,7 @@
 // A token whose signature has been checked, with the answer that it would get now. Not a verdict:
 // expiry and revocation are looked at for every request (revocation.md 1.9). The answer is rendered
 // by the general path once, and only its time, age and request id are written anew.
+internal import Access
 internal import HTTPTypes
 internal import NIOCore
 internal import Primitives
@@ -9,17 +10,43 @@ internal import Tokens
 /// A token and its answer; belongs to one event loop.
 final class CheckedToken {
     let claims: AccessClaims
-    /// The names of its roles, as of `rolesGeneration`.
+    /// The roles that its account holds everywhere, as of `rightsVersion` and until `rightsEnd`.
+    private(set) var held: [RoleID] = []
+    private var rightsVersion: Int64 = .min
+    private var rightsEnd: Timestamp?
+    /// Their names, as of `rolesGeneration`.
     private(set) var roleNames: [String] = []
     private(set) var rolesGeneration = -1
+    /// Whether it is not known what one of them permits.
+    private(set) var isDoubtful = false
     private(set) var answer = PassTemplate()
 
-    init(_ claims: AccessClaims) { self.claims = claims }
+    init(_ claims: AccessClaims) {
+        self.claims = claims
+        guard let carried = claims.roles else { return }
+        held = carried
+        rightsVersion = claims.rightsVersion
+        rightsEnd = claims.rightsExpireAt
+    }
+
+    /// Whether what it holds is known as of `version`, now.
+    func knowsRights(_ version: Int64, at now: Timestamp) -> Bool {
+        rightsVersion >= version && rightsEnd.map { $0 > now } ?? true
+    }
+
+    /// Takes what its account holds; the answer has to be rendered anew.
+    func take(_ rights: AccountRights) {
+        held = rights.unscoped
+        rightsVersion = rights.version
+        rightsEnd = rights.expiresAt
+        rolesGeneration = -1
+    }
 
     /// Takes the roles as they are now.
-    func take(_ names: [String], generation: Int, _ answer: PassTemplate) {
+    func take(_ names: [String], isDoubtful: Bool, generation: Int, _ answer: PassTemplate) {
         roleNames = names
         rolesGeneration = generation
+        self.isDoubtful = isDoubtful
         self.answer = answer
     }
 }

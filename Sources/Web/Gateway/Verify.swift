@@ -78,17 +78,27 @@ extension WebServices {
         case .refused(let flaw, _): throw flaw
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }
-        let held = try await heldRoles(claims)
-        let snapshot = try await roles.snapshot(knowing: held)
-        let names = snapshot.names(of: held)
-        guard requirements.hold(for: claims, held, named: names, snapshot) else {
+        let organisation = try OrganisationChoice.read(context.headers, claims)
+        let holding = try await hold(claims, in: organisation, on: requirements.resource)
+        let names = holding.names
+        guard requirements.hold(for: claims, holding, named: names) else {
             throw GateRefusal.permissionDenied
         }
-        return passReply(claims, names, ageInMilliseconds: verifier.ageInMilliseconds)
+        return passReply(
+            claims,
+            names,
+            organisation,
+            ageInMilliseconds: verifier.ageInMilliseconds
+        )
     }
 
     /// What a gateway hears of a request that may pass.
-    func passReply(_ claims: AccessClaims, _ names: [String], ageInMilliseconds: Int64) -> Reply {
+    func passReply(
+        _ claims: AccessClaims,
+        _ names: [String],
+        _ organisation: OrganisationID?,
+        ageInMilliseconds: Int64
+    ) -> Reply {
         Reply(
             200,
             headers: [
@@ -97,7 +107,7 @@ extension WebServices {
                 .authRoles: names.joined(separator: ","),
                 .authScopes: claims.scope,
                 .authClient: claims.clientID,
-                .authOrganisation: "",
+                .authOrganisation: organisation?.description ?? "",
                 .mode: verify.mode.name,
                 .age: String(ageInMilliseconds),
             ]
@@ -129,6 +139,8 @@ struct Requirements {
     private var permissions: [String] = []
     private var roles: [String] = []
     private var scopes: [String] = []
+    /// `resource`: what the request is about; roles that are held on it count too.
+    private(set) var resource: String?
     /// `max_age`: how many milliseconds old the answer may be.
     private(set) var maximumAge: Duration?
 
@@ -146,6 +158,16 @@ struct Requirements {
             case "permission": permissions += values
             case "role": roles += values
             case "scope": scopes += values
+            case "resource":
+                guard values.count == 1, resource == nil, RoleScope.isResource(values[0]) else {
+                    throw WebRefusal(.permissionDenied, "The resource is not one of the form.")
+                }
+                resource = values[0]
+            case "at_least":
+                // Any read of the log that begins now has seen every version that was answered.
+                guard values.allSatisfy({ (1...19).contains($0.utf8.count) && Int64($0) != nil })
+                else { throw WebRefusal(.permissionDenied, "The at_least is no version.") }
+                maximumAge = .zero
             case "max_age":
                 for value in values {
                     guard (1...9).contains(value.utf8.count), let age = UInt32(value) else {
@@ -170,16 +192,16 @@ struct Requirements {
     /// Whether nothing is wanted.
     var isEmpty: Bool {
         permissions.isEmpty && roles.isEmpty && scopes.isEmpty && maximumAge == nil
+            && resource == nil
     }
 
     func hold(
         for claims: AccessClaims,
-        _ held: [RoleID],
-        named names: [String],
-        _ snapshot: RoleSnapshot
+        _ holding: Holding,
+        named names: [String]
     ) -> Bool {
         let granted = claims.scope.split(separator: " ").map(String.init)
         return roles.allSatisfy(names.contains) && scopes.allSatisfy(granted.contains)
-            && permissions.allSatisfy { snapshot.permits($0, held) }
+            && permissions.allSatisfy(holding.permits)
     }
 }

@@ -122,19 +122,24 @@ final class VerifyDesk: @unchecked Sendable {
         }
     }
 
-    /// Answers those of whom only PostgreSQL can tell (H25), with one question for all of them.
-    private func settle(_ open: [(front: VerifyFront, question: OpenQuestion)]) async {
+    /// Answers those of whom only PostgreSQL can tell, with one question of each kind.
+    private func settle(_ first: [(front: VerifyFront, need: Need)]) async {
+        var open = first
         var fault: any Error = ReadIndexFault.unconfirmed
-        var answers: Resolution = [:]
-        do {
-            answers = try await verifier.resolve(open.map(\.question))
-        } catch {
-            fault = error
+        var settled = Settled()
+        // An answer may lead to a question of another kind: three kinds, three rounds.
+        for _ in 0..<3 {
+            do {
+                try await settled.learn(open.map(\.need), services)
+            } catch {
+                fault = error
+            }
+            loop.preconditionInEventLoop()
+            open = pass(open.map(\.front), settled)
+            if open.isEmpty { return }
         }
-        loop.preconditionInEventLoop()
-        let rest = pass(open.map(\.front), answers)
-        for (front, _) in rest where front.question != nil { front.refuse(fault) }
-        counter.increment(by: rest.count)
+        for (front, _) in open where front.question != nil { front.refuse(fault) }
+        counter.increment(by: open.count)
     }
 
     /// Whether a batch is to begin.
@@ -175,7 +180,8 @@ final class VerifyDesk: @unchecked Sendable {
         _ bytes: UnsafeRawBufferPointer,
         from front: VerifyFront
     ) -> Start {
-        guard isOpen, head.isPlain(source), let place = head.token else {
+        // What is held in an organisation, or on a resource, is the general path's to resolve.
+        guard isOpen, head.isPlain(source), !head.hasOrganisation, let place = head.token else {
             return .general
         }
         var requirements: Requirements?
@@ -183,10 +189,11 @@ final class VerifyDesk: @unchecked Sendable {
             guard let found = find(UnsafeRawBufferPointer(rebasing: bytes[query])) else {
                 return .general
             }
+            guard found.resource == nil else { return .general }
             requirements = found.isEmpty ? nil : found
         }
         let token: CheckedToken
-        switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place]), front.dispatcher) {
+        switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
         case .success(let found): token = found
         case .failure(.flaw(let flaw)): return refuse(flaw)
         case .failure(.unknown): return .general
@@ -232,43 +239,42 @@ final class VerifyDesk: @unchecked Sendable {
 
     private enum Stranger: Error {
         case flaw(CredentialFlaw)
-        /// A key or a role that this node has not met: finding out takes a wait.
+        /// A key that this node has not met, or an organisation: finding out takes a wait.
         case unknown
     }
 
-    private func recognise(
-        _ bytes: UnsafeRawBufferPointer,
-        _ dispatcher: Dispatcher
-    ) -> Result<CheckedToken, Stranger> {
+    private func recognise(_ bytes: UnsafeRawBufferPointer) -> Result<CheckedToken, Stranger> {
         if let known = tokens.find(bytes) { return .success(known) }
         let text = Array(bytes)
         switch verifier.recogniseHere(text) {
         case .flawed(let flaw): return .failure(.flaw(flaw))
         case .unknownKey: return .failure(.unknown)
         case .genuine(let claims):
-            let (roles, generation) = roleKeeper.current
-            // Without roles in the token they have to be asked for, which is a wait as well.
-            guard let held = claims.roles, held.allSatisfy({ roles.roles[$0] != nil }) else {
-                return .failure(.unknown)
-            }
+            guard claims.organisationID == nil else { return .failure(.unknown) }
             let token = CheckedToken(claims)
-            render(token, roles, generation, dispatcher)
             tokens.insert(token, for: text)
             return .success(token)
         }
     }
 
-    /// Has the general path write the answer, once for a token and the roles as they are.
+    /// Has the general path write the answer, once for what a token's account holds and the roles
+    /// as they are.
     private func render(
         _ token: CheckedToken,
         _ roles: RoleSnapshot,
         _ generation: Int,
         _ dispatcher: Dispatcher
     ) {
-        let names = roles.names(of: token.claims.roles ?? [])
-        var reply = services.passReply(token.claims, names, ageInMilliseconds: 0)
+        let holding = Holding(
+            roles: token.held,
+            snapshot: roles,
+            narrowedTo: token.claims.narrowedTo
+        )
+        let names = holding.names
+        var reply = services.passReply(token.claims, names, nil, ageInMilliseconds: 0)
         dispatcher.finish(&reply, id: RequestID(high: 0, low: 0), now: Timestamp(seconds: 0))
-        token.take(names, generation: generation, PassTemplate(reply))
+        let isDoubtful = roles.doubts(token.held)
+        token.take(names, isDoubtful: isDoubtful, generation: generation, PassTemplate(reply))
     }
 
     // MARK: Answers
@@ -288,8 +294,8 @@ final class VerifyDesk: @unchecked Sendable {
     /// those of whom only PostgreSQL can tell.
     private func pass(
         _ batch: [VerifyFront],
-        _ answers: Resolution = [:]
-    ) -> [(front: VerifyFront, question: OpenQuestion)] {
+        _ settled: Settled = Settled()
+    ) -> [(front: VerifyFront, need: Need)] {
         let standing = verifier.standing
         let (roles, generation) = roleKeeper.current
         let findings = verifier.look { set in
@@ -297,38 +303,54 @@ final class VerifyDesk: @unchecked Sendable {
             findings.reserveCapacity(batch.count)
             for front in batch {
                 guard let question = front.question else {
-                    findings.append(.good)
+                    findings.append(.flawed(.missing))
                     continue
                 }
-                findings.append(verifier.find(question.token.claims, standing, set, answers))
+                let claims = question.token.claims
+                findings.append(verifier.find(claims, standing, set, settled.sessions))
             }
             return findings
         }
-        var open: [(front: VerifyFront, question: OpenQuestion)] = []
+        var open: [(front: VerifyFront, need: Need)] = []
         let time = makeTime(standing.wallTime)
         for (front, finding) in zip(batch, findings) {
             // Whoever went away meanwhile has no question any more.
             guard let question = front.question else { continue }
+            let token = question.token
+            let version: Int64
             switch finding {
-            case .good: break
+            case .good(let found): version = found
             case .flawed(let flaw):
                 front.refuse(flaw)
                 continue
             case .open(let asked):
-                open.append((front, asked))
+                open.append((front, .session(asked)))
                 continue
             }
-            let token = question.token
-            if let sample = question.sample { verifier.accepted(sample, token.claims) }
+            if let need = settled.need(of: token, version, roles, generation, services, standing) {
+                open.append((front, need))
+                continue
+            }
             if token.rolesGeneration != generation {
                 render(token, roles, generation, front.dispatcher)
             }
-            let held = token.claims.roles ?? []
-            if let requirements = question.requirements,
-                !requirements.hold(for: token.claims, held, named: token.roleNames, roles)
-            {
-                front.refuse(GateRefusal.permissionDenied)
+            if token.isDoubtful {
+                front.refuse(RoleDoubt())
                 continue
+            }
+            if let requirements = question.requirements {
+                let holding = Holding(
+                    roles: token.held,
+                    snapshot: roles,
+                    narrowedTo: token.claims.narrowedTo
+                )
+                guard requirements.hold(for: token.claims, holding, named: token.roleNames) else {
+                    front.refuse(GateRefusal.permissionDenied)
+                    continue
+                }
+            }
+            if let sample = question.sample {
+                verifier.accepted(sample, token.claims, rightsVersion: version)
             }
             front.pass(token, makeAnswer(token, time, closes: front.closes))
         }

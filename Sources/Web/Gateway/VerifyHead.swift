@@ -42,6 +42,8 @@ struct VerifyHead {
     fileprivate(set) var query: Range<Int>?
     /// The bearer token, if there is one `Authorization` of the plainest form.
     fileprivate(set) var token: Range<Int>?
+    /// Whether it names an organisation to act in.
+    fileprivate(set) var hasOrganisation = false
     fileprivate(set) var forwarded = Family()
     fileprivate(set) var original = Family()
     fileprivate var credentials = 0
@@ -236,6 +238,7 @@ struct VerifyHeadReader {
     ) -> Bool {
         switch count {
         case 4 where Self.folds(name, 4, "host"): return noteHost(line, value, &head)
+        case 5 where Self.folds(name, 5, "x-org"): head.hasOrganisation = true
         case 6 where Self.folds(name, 6, "expect"): return false
         case 7 where Self.folds(name, 7, "upgrade"): return false
         case 10 where Self.folds(name, 10, "connection"):

@@ -32,22 +32,24 @@ extension WebServices {
         case .anyone, .listener, .refreshCredential: return nil
         case .credential: return try await caller(context, acceptsRevoked: false)
         case .endedCredential: return try await caller(context, acceptsRevoked: true)
-        case .permission(let permission), .delegated(let permission):
+        case .permission(let permission):
             let caller = try await caller(context, acceptsRevoked: false)
-            let roles = try await heldRoles(caller.claims)
-            let snapshot = try await self.roles.snapshot(knowing: roles)
-            guard snapshot.permits(permission.rawValue, roles) else {
+            guard try await hold(caller.claims).permits(permission.rawValue) else {
                 throw GateRefusal.permissionDenied
             }
             return caller
+        case .delegated(let permission):
+            let caller = try await caller(context, acceptsRevoked: false)
+            let organisation = try OrganisationChoice.read(context.headers, caller.claims)
+            // Who may everywhere may in each, as a member or not.
+            if !(try await hold(caller.claims).permits(permission.rawValue)) {
+                guard let organisation,
+                    try await hold(caller.claims, in: organisation).permits(permission.rawValue)
+                else { throw GateRefusal.permissionDenied }
+            }
+            let realm = organisation.map(Realm.organisation) ?? .everywhere
+            return Caller(claims: caller.claims, source: caller.source, realm: realm)
         }
-    }
-
-    /// The roles of the account: those in its token, or, where they were too many for it, those
-    /// in the database.
-    func heldRoles(_ claims: AccessClaims) async throws -> [RoleID] {
-        if let carried = claims.roles { return carried }
-        return try await roles.roles(of: claims.accountID, version: claims.rightsVersion)
     }
 
     private func caller(

@@ -1,0 +1,71 @@
+// What one account holds, as of a version of its rights. Tokens carry the roles that are held
+// everywhere; what is held in an organisation or on a resource, and what has changed since a token
+// was minted, is read here once and remembered (revocation.md H28).
+package import Primitives
+
+/// A role that is held, and where, and until when.
+package struct HeldRole: Hashable, Sendable {
+    /// The role.
+    package let role: RoleID
+    /// Where.
+    package let scope: RoleScope
+    /// Until when; nil for ever.
+    package let expiresAt: Timestamp?
+
+    /// A role that is held.
+    package init(role: RoleID, scope: RoleScope, expiresAt: Timestamp?) {
+        self.role = role
+        self.scope = scope
+        self.expiresAt = expiresAt
+    }
+}
+
+/// What an account holds.
+package struct AccountRights: Sendable {
+    /// Of which version of its rights.
+    package let version: Int64
+    /// What it holds, without what was over when it was read.
+    package let held: [HeldRole]
+    /// The organisations it is a member of and may act in.
+    package let organisations: Set<OrganisationID>
+    /// When the first of `held` is over; then all is to be read anew.
+    package let expiresAt: Timestamp?
+    /// The roles that are held everywhere.
+    package let unscoped: [RoleID]
+
+    /// Rights.
+    package init(version: Int64, held: [HeldRole], organisations: Set<OrganisationID>) {
+        self.version = version
+        // Who has left an organisation holds nothing there, whatever the rows say.
+        self.held = held.filter { one in
+            one.scope.organisationID.map(organisations.contains) ?? true
+        }
+        self.organisations = organisations
+        expiresAt = held.compactMap(\.expiresAt).min()
+        unscoped = held.filter(\.scope.isEverywhere).map(\.role)
+    }
+
+    /// Of nobody.
+    package static func none(version: Int64) -> AccountRights {
+        AccountRights(version: version, held: [], organisations: [])
+    }
+
+    /// The roles that count for a question about `resource`, asked while acting in `organisation`.
+    package func roles(in organisation: OrganisationID?, on resource: String?) -> [RoleID] {
+        if organisation == nil, resource == nil { return unscoped }
+        return holdings(in: organisation, on: resource).map(\.role)
+    }
+
+    /// What counts for such a question.
+    package func holdings(
+        in organisation: OrganisationID?,
+        on resource: String?
+    ) -> [HeldRole] {
+        let acting = organisation.flatMap { organisations.contains($0) ? $0 : nil }
+        return held.filter { one in
+            if one.scope.isEverywhere { return true }
+            if let acting, one.scope == .organisation(acting) { return true }
+            return resource.map(one.scope.covers(resource:)) ?? false
+        }
+    }
+}

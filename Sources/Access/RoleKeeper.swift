@@ -1,0 +1,239 @@
+// Keeps the node's roles as new as what the revocation log has told of them. A check never reads a
+// role from the database; the batch that reveals a change reads the changed roles before it is
+// answered (H27). Where that fails, the roles that changed and those that include them are in
+// doubt: whoever holds one is answered 503, and nobody else notices (W10, W11).
+package import Logging
+package import Postgres
+package import Primitives
+import ServiceLifecycle
+import Synchronization
+
+/// Keeps the node's snapshot of the roles.
+package final class RoleKeeper: Service {
+    /// The roles are read one reading at a time.
+    private enum Reading { case roles }
+    private struct State {
+        var snapshot = RoleSnapshot()
+        /// Ids that were looked for and are not there, with when; they were deleted.
+        var absent: [RoleID: MonotonicInstant] = [:]
+        /// Counts the readings; what was made from an older one is made anew.
+        var generation = 0
+        /// Which news of the revocation log have been looked at: read, or taken for doubtful.
+        var holds = 0
+        /// What could not be read, with the number of its last news.
+        var unread: [RoleID: Int] = [:]
+    }
+    private let database: any PostgresExecutor
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let reads = SharedRead<Reading>()
+    private let readTime: Histogram
+
+    /// How long one reading may take before the roles are in doubt.
+    static let readLimit: Duration = .seconds(1)
+    /// How long an id that is not there is not looked for.
+    private static let absence: Duration = .seconds(1)
+    /// The most such ids that are remembered.
+    private static let absentLimit = 10_000
+
+    /// A keeper that has loaded nothing yet.
+    package init(database: any PostgresExecutor, logger: Logger, metrics: MetricsRegistry) {
+        self.database = database
+        self.logger = logger
+        readTime = metrics.histogram(
+            "watchword_roles_read_seconds",
+            help: "Time of reading roles and working out what they stand for."
+        )
+        metrics.computed("watchword_roles", help: "Roles held in memory.") { [weak self] in
+            Double(self?.snapshot.roles.count ?? 0)
+        }
+        metrics.computed(
+            "watchword_roles_doubtful",
+            help: "Roles of which this node does not know what they permit now."
+        ) { [weak self] in Double(self?.snapshot.doubtful.count ?? 0) }
+    }
+
+    /// The snapshot as it is now.
+    package var snapshot: RoleSnapshot { state.withLock { $0.snapshot } }
+
+    /// The snapshot, and a number that is another one for each that was made.
+    package var current: (snapshot: RoleSnapshot, generation: Int) {
+        state.withLock { ($0.snapshot, $0.generation) }
+    }
+
+    /// How many of the news of the revocation log about roles the snapshot has taken in.
+    package var heldChanges: Int { state.withLock { $0.holds } }
+
+    /// Reads all roles, page by page.
+    package func reload() async throws {
+        let covered = heldChanges
+        let begun = MonotonicInstant.now
+        var all: [RoleDefinition] = []
+        while true {
+            let last = all.last?.id ?? RoleID(high: 0, low: 0)
+            let page = try await database.rows(RoleReadStore.page(last))
+            all += page
+            guard page.count == RoleReadStore.pageSize else { break }
+        }
+        take(all, instead: nil, covering: covered)
+        readTime.record(.now - begun)
+    }
+
+    /// Takes in the news of the revocation log up to the number `changes`.
+    ///
+    /// One statement for all who wait. It does not fail: what cannot be read is in doubt.
+    ///
+    /// - Parameter changed: which roles the news after a number are about, with their numbers.
+    package func catchUp(
+        to changes: Int,
+        _ changed: (_ after: Int) -> [RoleID: Int]
+    ) async throws {
+        #if DEBUG
+        if Mutant.active == .staleRoles { return }
+        #endif
+        while heldChanges < changes {
+            let news = changed(heldChanges)
+            do {
+                _ = try await reads.run(.roles) {
+                    try await read(Array(news.keys), covering: changes)
+                }
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch SharedReadFault.unread where heldChanges < changes && !Task.isCancelled {
+                // The one who read was not serious, or has failed: find out.
+                continue
+            } catch {
+                doubt(news, covering: changes, error)
+            }
+        }
+    }
+
+    /// Takes roles for doubtful.
+    private func doubt(_ news: [RoleID: Int], covering changes: Int, _ error: any Error) {
+        logger.warning(
+            "roles have changed and could not be read",
+            metadata: ["roles": "\(news.count)", "error": "\(error)"]
+        )
+        state.withLock { state in
+            state.unread.merge(news) { max($0, $1) }
+            state.snapshot.doubt(state.unread.keys)
+            state.generation += 1
+            state.holds = max(state.holds, changes)
+        }
+    }
+
+    /// Reads some roles; the reading has seen the news up to `covered`.
+    private func read(_ ids: [RoleID], covering covered: Int) async throws {
+        let begun = MonotonicInstant.now
+        let found = try await database.rows(
+            RoleReadStore.find(ids),
+            deadline: .after(Self.readLimit)
+        )
+        take(found, instead: ids, covering: covered)
+        readTime.record(.now - begun)
+    }
+
+    /// Puts what was read into the snapshot.
+    ///
+    /// Readings do not overlap (`SharedRead`), except with the first.
+    private func take(_ found: [RoleDefinition], instead ids: [RoleID]?, covering covered: Int) {
+        var next = snapshot
+        next.replace(found, instead: ids)
+        state.withLock { state in
+            let read = ids.map(Set.init)
+            state.unread = state.unread.filter { id, number in
+                number > covered || read.map { !$0.contains(id) } ?? false
+            }
+            next.doubt(state.unread.keys)
+            state.snapshot = next
+            state.generation += 1
+            // What a full reading covers it has read; news of some roles are taken in by number.
+            state.holds = max(state.holds, covered)
+        }
+    }
+
+    /// The snapshot, for somebody who holds `ids`; what it lacks of them is read first.
+    ///
+    /// Those who lack something at the same time share one read; an id that was not found is looked
+    /// for again a second later at the earliest, and until then grants nothing.
+    ///
+    /// - Throws: `RoleDoubt` where one of them is in doubt.
+    package func snapshot(knowing ids: [RoleID]) async throws -> RoleSnapshot {
+        try await learn(ids)
+        let snapshot = snapshot
+        guard !snapshot.doubts(ids) else { throw RoleDoubt() }
+        return snapshot
+    }
+
+    /// Reads those of `ids` that the snapshot lacks, unless they were looked for a moment ago.
+    package func learn(_ ids: [RoleID]) async throws {
+        // More rounds would only be for ids that others' reads did not look for.
+        for _ in 0..<3 {
+            let missing = lacking(ids)
+            guard !missing.isEmpty else { return }
+            let covered = heldChanges
+            let isRead = try await reads.run(.roles) {
+                try await read(missing, covering: covered)
+            }
+            if isRead { noteAbsent(missing) }
+        }
+    }
+
+    private func lacking(_ ids: [RoleID]) -> [RoleID] {
+        state.withLock { state in
+            let missing = ids.filter { state.snapshot.roles[$0] == nil }
+            guard !missing.isEmpty else { return [] }
+            let now = MonotonicInstant.now
+            return missing.filter { id in
+                state.absent[id].map { now - $0 >= Self.absence } ?? true
+            }
+        }
+    }
+
+    private func noteAbsent(_ ids: [RoleID]) {
+        let now = MonotonicInstant.now
+        state.withLock { state in
+            if state.absent.count >= Self.absentLimit { state.absent = [:] }
+            for id in ids where state.snapshot.roles[id] == nil { state.absent[id] = now }
+        }
+    }
+
+    /// Reads what is in doubt twice a second, and everything every ten minutes, until shutdown.
+    package func run() async throws {
+        var turns = 0
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(0.5)) }
+                turns += 1
+                if turns % 1200 == 0 {
+                    _ = try await reads.run(.roles) { try await reload() }
+                } else {
+                    try await mend()
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning("the roles could not be read again", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func mend() async throws {
+        let (unread, covered) = state.withLock { (Array($0.unread.keys), $0.holds) }
+        guard !unread.isEmpty else { return }
+        _ = try await reads.run(.roles) { try await read(unread, covering: covered) }
+    }
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] {
+        [RoleReadStore.page.info, RoleReadStore.find.info]
+    }
+}
+
+/// A role has changed and could not be read since.
+package struct RoleDoubt: Fault {
+    /// The fault.
+    package init() {}
+    package var isTransient: Bool { true }
+    package var description: String { "a role has changed and could not be read" }
+}

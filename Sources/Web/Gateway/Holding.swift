@@ -1,0 +1,95 @@
+// What a caller may do in the place that a request is about: everywhere, in the organisation that
+// the token or the `X-Org` header names, on a resource. The roles that a token carries are held
+// everywhere; whatever else counts is resolved by the node (revocation.md H28).
+import Access
+import HTTPTypes
+import Primitives
+import Sessions
+import Tokens
+
+/// The roles that count for a request, with what they permit.
+struct Holding {
+    let roles: [RoleID]
+    let snapshot: RoleSnapshot
+    /// What an API key is narrowed to; nil for all that its account may.
+    let narrowedTo: [String]?
+
+    /// Whether `permission` is held.
+    func permits(_ permission: String) -> Bool {
+        Self.isWithin(narrowedTo, permission) && snapshot.permits(permission, roles)
+    }
+
+    /// The names of the roles; none for a key that is narrowed, which does not have all of them.
+    var names: [String] { narrowedTo == nil ? snapshot.names(of: roles) : [] }
+
+    /// Whether a narrowed key may be used for `permission`.
+    static func isWithin(_ limit: [String]?, _ permission: String) -> Bool {
+        guard let limit else { return true }
+        if limit.contains(permission) || limit.contains("*:*") { return true }
+        guard let colon = permission.firstIndex(of: ":") else { return false }
+        return limit.contains(permission[...colon] + "*")
+    }
+}
+
+/// The organisation that a request is about.
+enum OrganisationChoice {
+    /// Reads it from the token and from the header.
+    ///
+    /// - Throws: `permission-denied` for two headers, for what is no id, and where both name one
+    ///   and not the same.
+    static func read(
+        _ headers: HTTPFields,
+        _ claims: AccessClaims
+    ) throws(WebRefusal) -> OrganisationID? {
+        let values = headers[values: .organisation]
+        guard let value = values.first else { return claims.organisationID }
+        guard values.count == 1, let named = OrganisationID(value) else {
+            throw WebRefusal(.permissionDenied, "X-Org names one organisation by its id.")
+        }
+        guard claims.organisationID == nil || claims.organisationID == named else {
+            throw WebRefusal(.permissionDenied, "The session is for another organisation.")
+        }
+        return named
+    }
+}
+
+extension WebServices {
+    /// What the holder of a token may do.
+    ///
+    /// In memory where the token carries all that counts or the account is known; else a statement.
+    ///
+    /// - Throws: `permission-denied` for an organisation that the account is no member of.
+    func hold(
+        _ claims: AccessClaims,
+        in organisation: OrganisationID? = nil,
+        on resource: String? = nil
+    ) async throws -> Holding {
+        let held: [RoleID]
+        if let carried = claims.roles, organisation == nil, resource == nil {
+            held = carried
+        } else {
+            let rights = try await rights(of: claims)
+            if let organisation, !rights.organisations.contains(organisation) {
+                throw WebRefusal(.permissionDenied, "The account is no member of X-Org.")
+            }
+            held = rights.roles(in: organisation, on: resource)
+        }
+        return Holding(
+            roles: held,
+            snapshot: try await roles.snapshot(knowing: held),
+            narrowedTo: claims.narrowedTo
+        )
+    }
+
+    /// All that the account of a token holds, as new as the check of the token.
+    func rights(of claims: AccessClaims) async throws -> AccountRights {
+        try await rights.rights(
+            of: RightsQuestion(claims.accountID, version: claims.rightsVersion),
+            at: verifier.standing.now
+        )
+    }
+}
+
+extension HTTPField.Name {
+    static let organisation = known("X-Org")
+}

@@ -1,0 +1,106 @@
+// Roles that include roles: what they stand for, kept right while single roles are replaced; and
+// scopes, which cover exactly what they say.
+import Access
+import Primitives
+import Testing
+
+@Suite struct RoleSnapshotTests {
+    private static func id(_ number: UInt64) -> RoleID { RoleID(high: 7, low: number) }
+
+    private static func role(
+        _ number: UInt64,
+        _ permissions: [String] = [],
+        includes: [UInt64] = [],
+        isRemoved: Bool = false
+    ) -> RoleDefinition {
+        RoleDefinition(
+            id: id(number),
+            name: "role-\(number)",
+            version: 1,
+            isRemoved: isRemoved,
+            permissions: permissions,
+            includes: includes.map(id)
+        )
+    }
+
+    @Test func `A role stands for all that it includes, however deep (S1-18)`() {
+        let snapshot = RoleSnapshot([
+            Self.role(1, ["orders:read"]), Self.role(2, ["orders:write"], includes: [1]),
+            Self.role(3, includes: [2]), Self.role(4, ["bills:*"]), Self.role(5, ["*:*"]),
+        ])
+        #expect(snapshot.permits("orders:read", [Self.id(3)]))
+        #expect(snapshot.permits("orders:write", [Self.id(3)]))
+        #expect(!snapshot.permits("orders:write", [Self.id(1)]))
+        #expect(snapshot.permits("orders:write", [Self.id(1), Self.id(2)]))
+        #expect(!snapshot.permits("orders:delete", [Self.id(3)]))
+        #expect(snapshot.permits("bills:anything", [Self.id(4)]))
+        #expect(!snapshot.permits("billsx:anything", [Self.id(4)]))
+        #expect(!snapshot.permits("bills", [Self.id(1)]))
+        #expect(snapshot.permits("never:seen", [Self.id(5)]))
+        #expect(!snapshot.permits("orders:read", [Self.id(9)]))
+        #expect(snapshot.names(of: [Self.id(3)]) == ["role-1", "role-2", "role-3"])
+        #expect(snapshot.names(of: [Self.id(9)]).isEmpty)
+        #expect(
+            snapshot.permissions(of: [Self.id(3), Self.id(4)])
+                == ["bills:*", "orders:read", "orders:write"]
+        )
+        let source = snapshot.source(of: "orders:read", in: [Self.id(4), Self.id(3)])
+        #expect(source?.held == Self.id(3))
+        #expect(source?.by == Self.id(1))
+    }
+
+    @Test func `What includes a role follows when that one alone is replaced (H27)`() {
+        var snapshot = RoleSnapshot([
+            Self.role(1, ["orders:read"]), Self.role(2, includes: [1]),
+            Self.role(3, includes: [2]),
+        ])
+        snapshot.replace([Self.role(1, ["orders:list"])], instead: [Self.id(1)])
+        #expect(!snapshot.permits("orders:read", [Self.id(3)]))
+        #expect(snapshot.permits("orders:list", [Self.id(3)]))
+        // A role that is gone, and one that was removed, grant nothing by any way.
+        snapshot.replace([Self.role(2, includes: [1], isRemoved: true)], instead: [Self.id(2)])
+        #expect(!snapshot.permits("orders:list", [Self.id(3)]))
+        #expect(snapshot.names(of: [Self.id(2)]).isEmpty)
+        snapshot.replace([], instead: [Self.id(1)])
+        #expect(!snapshot.permits("orders:list", [Self.id(1)]))
+        // A circle, which the database refuses, ends.
+        snapshot.replace(
+            [Self.role(1, ["a:b"], includes: [2]), Self.role(2, ["c:d"], includes: [1])],
+            instead: nil
+        )
+        #expect(snapshot.permits("c:d", [Self.id(1)]))
+        #expect(snapshot.roles.count == 2)
+    }
+
+    @Test(arguments: [
+        ("project:7", "project:7", true), ("project:7", "project:7/a", false),
+        ("project:7/*", "project:7", false), ("project:7/*", "project:7/a", true),
+        ("project:7/*", "project:7/a/b", true), ("project:7/*", "project:7/", false),
+        ("project:7/*", "project:70/a", false), ("project:7", "Project:7", false),
+    ])
+    func `A scope covers what it names`(scope: String, resource: String, isCovered: Bool) throws {
+        #expect(try #require(RoleScope(scope)).covers(resource: resource) == isCovered)
+        #expect(RoleScope.everywhere.covers(resource: resource))
+    }
+
+    @Test(arguments: [
+        ("project:7/*", "project:7/a/*", true), ("project:7/*", "project:7/*", true),
+        ("project:7/*", "project:7/a", true), ("project:7/a/*", "project:7/*", false),
+        ("project:7", "project:7/*", false), ("project:7/*", "project:7", false),
+    ])
+    func `A wider scope covers a narrower one`(wide: String, narrow: String, isCovered: Bool) throws
+    {
+        let other = try #require(RoleScope(narrow))
+        #expect(try #require(RoleScope(wide)).covers(other) == isCovered)
+        #expect(RoleScope.everywhere.covers(other))
+        #expect(!other.covers(.everywhere))
+    }
+
+    @Test(arguments: [
+        "", "project", "project:", ":7", "Project:7", "project:7 ", "project:*", "project:7/**",
+        "project:a\u{0}b", "project:\u{e9}", "project:a,b", "project:a:b", "7:project",
+    ])
+    func `What is no scope is none`(text: String) {
+        #expect(RoleScope(text) == nil)
+    }
+}
