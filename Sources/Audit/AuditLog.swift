@@ -16,6 +16,14 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case passwordChanged = "password.changed"
     case passwordChangeFailed = "password.change-failed"
     case passwordRehashed = "password.rehashed"
+    case permissionCreated = "permission.created"
+    case permissionChanged = "permission.changed"
+    case permissionRemoved = "permission.removed"
+    case roleCreated = "role.created"
+    case roleChanged = "role.changed"
+    case roleRemoved = "role.removed"
+    case roleAssigned = "role.assigned"
+    case roleUnassigned = "role.unassigned"
 }
 
 /// The four parameters that every recorded statement ends with, in this order.

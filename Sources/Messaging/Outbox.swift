@@ -9,6 +9,9 @@ package enum OutboxTopic: String, Sendable, CaseIterable {
     case loggedOutEverywhere = "session.logged-out-everywhere"
     case refreshReused = "session.refresh-reused"
     case passwordChanged = "password.changed"
+    case roleChanged = "role.changed"
+    case roleAssigned = "role.assigned"
+    case roleUnassigned = "role.unassigned"
 }
 
 /// SQL of the outbox.

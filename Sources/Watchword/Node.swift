@@ -260,6 +260,9 @@ struct Node: Sendable {
             keys: keys,
             roles: roles,
             rights: RightsResolver(database: pool, metrics: metrics),
+            permissions: PermissionRegistry(database: pool, entropy: entropy),
+            rolesAdmin: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
+            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy),
             cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
             verify: VerifySettings(
                 source: settings.web.verifySource,

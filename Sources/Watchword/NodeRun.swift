@@ -69,9 +69,11 @@ extension Node {
         }
         let limits = settings.web.limits
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
+        let sweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, horizon, keys, roles, keeper, sampler, desks,
+            pool, redis, partitions, horizon, keys, roles, sweeper, keeper, sampler,
+            desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(

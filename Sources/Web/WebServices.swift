@@ -29,6 +29,12 @@ package struct WebServices: Sendable {
     package let roles: RoleKeeper
     /// What accounts hold.
     package let rights: RightsResolver
+    /// Declaring permissions.
+    package let permissions: PermissionRegistry
+    /// Making and changing roles.
+    package let rolesAdmin: RoleAdministration
+    /// Giving and taking roles.
+    package let assignments: Assignments
     /// How cookies are written and read.
     package let cookies: SessionCookies
     /// How `/verify` reads requests.
@@ -49,6 +55,9 @@ package struct WebServices: Sendable {
         keys: KeyKeeper,
         roles: RoleKeeper,
         rights: RightsResolver,
+        permissions: PermissionRegistry,
+        rolesAdmin: RoleAdministration,
+        assignments: Assignments,
         cookies: SessionCookies,
         verify: VerifySettings,
         verifyCounters: VerifyCounters
@@ -64,6 +73,9 @@ package struct WebServices: Sendable {
         self.keys = keys
         self.roles = roles
         self.rights = rights
+        self.permissions = permissions
+        self.rolesAdmin = rolesAdmin
+        self.assignments = assignments
         self.cookies = cookies
         self.verify = verify
         self.verifyCounters = verifyCounters
@@ -75,6 +87,7 @@ package struct WebServices: Sendable {
         bindAccounts(&bindings)
         bindSessions(&bindings)
         bindGateway(&bindings)
+        bindRoles(&bindings)
         return bindings.finish()
     }
 }
@@ -83,7 +96,7 @@ package struct WebServices: Sendable {
 package enum PublicAPI {
     /// The catalogue.
     package static let catalogue = Catalogue(
-        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
+        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations + RoleAPI.operations
     )
 }
 

@@ -13,7 +13,7 @@ import Tokens
 @Suite(.serialized) struct StatementTests {
     static let all: [StatementInfo] =
         RevocationLog.statements + KeyStore.statements + TokenHorizon.statements
-        + AccountStore.statements + RoleKeeper.statements + SignInStore.statements
+        + AccountStore.statements + AccessStatements.all + SignInStore.statements
         + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
         + Migrator.statements + AuthorityStore.statements
 

@@ -51,6 +51,28 @@ extension MemberKind where Value == String {
     }
 }
 
+extension MemberKind {
+    /// The same values, as far as `isGood` takes them.
+    package func matching(
+        _ code: String,
+        _ detail: String,
+        _ isGood: @escaping @Sendable (Value) -> Bool
+    ) -> Self {
+        let parse = parse
+        return Self(schema: schema(), isList: isList, placeholder: placeholder()) {
+            value,
+            place,
+            errors in
+            guard let found = parse(value, place, &errors) else { return nil }
+            guard isGood(found) else {
+                errors.append(place.complaint(code, detail))
+                return nil
+            }
+            return found
+        }
+    }
+}
+
 extension MemberKind where Value == Secret {
     /// A string that is a secret: any character but NUL, because a password may hold any.
     package static func secret(_ length: ClosedRange<Int>) -> Self {

@@ -1,0 +1,223 @@
+// Giving roles to accounts and taking them. What is given or taken is in force at every gateway
+// when it is answered (W11): the version of the account's rights grows and goes into the revocation
+// log in the transaction of the change (revocation.md H28).
+import Audit
+import Messaging
+package import Postgres
+package import Primitives
+package import Revocation
+
+/// A role that an account has.
+package struct Assignment: Sendable {
+    /// Whose.
+    package let account: AccountID
+    /// Which role.
+    package let role: RoleID
+    /// Its name.
+    package let roleName: String
+    /// Where.
+    package let scope: RoleScope
+    /// Until when; nil for ever.
+    package let expiresAt: Timestamp?
+    /// Since when.
+    package let grantedAt: Timestamp
+    /// By whom, where that is known.
+    package let grantedBy: AccountID?
+
+    /// An assignment.
+    package init(
+        account: AccountID,
+        role: RoleID,
+        roleName: String,
+        scope: RoleScope,
+        expiresAt: Timestamp?,
+        grantedAt: Timestamp,
+        grantedBy: AccountID?
+    ) {
+        self.account = account
+        self.role = role
+        self.roleName = roleName
+        self.scope = scope
+        self.expiresAt = expiresAt
+        self.grantedAt = grantedAt
+        self.grantedBy = grantedBy
+    }
+}
+
+/// Why a role cannot be given.
+package enum AssignmentRefusal: Refusal, Equatable {
+    /// The account has as many roles as one may have.
+    case limitReached
+    /// The end is not in the future.
+    case isOver
+    /// The account is no member of the organisation.
+    case notMember
+
+    package var code: ProblemCode {
+        switch self {
+        case .limitReached: .limitReached
+        case .isOver, .notMember: .validationFailed
+        }
+    }
+    package var memberErrors: [MemberError] {
+        switch self {
+        case .limitReached: []
+        case .isOver: [MemberError("expires_at", "in-the-past", "must be in the future")]
+        case .notMember:
+            [MemberError("organisation", "not-a-member", "the account is no member of it")]
+        }
+    }
+}
+
+/// What a change of rights has brought.
+package struct RightsChange<Value: Sendable>: Sendable {
+    /// The thing as it is now.
+    package let value: Value
+    /// Whether it is new.
+    package let isNew: Bool
+    /// The version of the rights it belongs to; a check may ask for at least that.
+    package let version: Int64
+}
+
+/// Gives and takes roles.
+package struct Assignments: Sendable {
+    let revoker: Revoker
+    let database: any PostgresExecutor
+    let entropy: Entropy
+
+    /// The use cases.
+    package init(revoker: Revoker, database: any PostgresExecutor, entropy: Entropy) {
+        self.revoker = revoker
+        self.database = database
+        self.entropy = entropy
+    }
+
+    /// Gives a role, or changes until when it is given.
+    ///
+    /// - Throws: `GrantRefusal`, `AssignmentRefusal`; or a fault.
+    package func assign(
+        _ role: RoleID,
+        to account: AccountID,
+        in scope: RoleScope,
+        until end: Timestamp?,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> RightsChange<Assignment> {
+        if let end, end <= trace.now { throw AssignmentRefusal.isOver }
+        try Self.check(scope, administrator.realm)
+        return try await revoker.transaction { transaction in
+            let grants = try await Grants(transaction, by: administrator, changing: [account])
+            try await grants.allowChange(of: account)
+            try await grants.allowGiving([role], in: scope)
+            try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
+            if let organisation = scope.organisationID {
+                let member = try await transaction.first(GrantStore.isMember(organisation, account))
+                guard member != nil else { throw AssignmentRefusal.notMember }
+            }
+            // An end makes one administrator less who is there for ever.
+            let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere && end != nil
+            if touchesSeat { try await grants.lockAdministrators() }
+            let count = try await transaction.first(AssignmentStore.count(account)) ?? 0
+            let binds = AuditBinds(trace, entropy: entropy)
+            let done = try await transaction.first(
+                AssignmentStore.assign(
+                    account,
+                    role,
+                    scope.text,
+                    end,
+                    administrator.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let done else { throw GrantRefusal.notFound }
+            guard !done.isNew || count < RightsResolver.roleLimit else {
+                throw AssignmentRefusal.limitReached
+            }
+            if touchesSeat { try await grants.keepAnAdministrator() }
+            return done
+        }
+    }
+
+    /// Takes a role; returns the version of the account's rights from then on.
+    ///
+    /// - Throws: `GrantRefusal`; or a fault.
+    package func unassign(
+        _ role: RoleID,
+        from account: AccountID,
+        in scope: RoleScope,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> Int64 {
+        try Self.check(scope, administrator.realm)
+        return try await revoker.transaction { transaction in
+            let grants = try await Grants(transaction, by: administrator, changing: [account])
+            try await grants.allowChange(of: account)
+            try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
+            let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere
+            if touchesSeat { try await grants.lockAdministrators() }
+            let binds = AuditBinds(trace, entropy: entropy)
+            let version = try await transaction.first(
+                AssignmentStore.unassign(
+                    account,
+                    role,
+                    scope.text,
+                    administrator.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let version else { throw GrantRefusal.notFound }
+            if touchesSeat { try await grants.keepAnAdministrator() }
+            return version
+        }
+    }
+
+    /// What an account has been given and is not over, as far as `realm` reaches.
+    ///
+    /// - Throws: `GrantRefusal.notFound`.
+    package func list(_ account: AccountID, within realm: Realm) async throws -> [Assignment] {
+        let rows = try await database.rows(AssignmentStore.list(account))
+        guard !rows.isEmpty else { throw GrantRefusal.notFound }
+        let held = rows.compactMap(\.self)
+        guard let organisation = realm.organisationID else { return held }
+        let member = try await database.first(GrantStore.isMember(organisation, account))
+        guard member != nil else { throw GrantRefusal.notFound }
+        return held.filter { $0.scope == .organisation(organisation) }
+    }
+
+    /// Who has a role, a page of them.
+    package func holders(
+        of role: RoleID,
+        within realm: Realm,
+        _ request: PageRequest
+    ) async throws -> Page<Assignment> {
+        let after = request.cursor.flatMap { AccountID(bytes: $0.bytes.prefix(16)) }
+        let scope = request.cursor.map { String(decoding: $0.bytes.dropFirst(16), as: UTF8.self) }
+        let rows = try await database.rows(
+            AssignmentStore.holders(
+                role,
+                after ?? AccountID(high: 0, low: 0),
+                scope ?? "",
+                realm.organisationID.map { RoleScope.organisation($0).text },
+                Int32(request.limit + 1)
+            )
+        )
+        let items = Array(rows.prefix(request.limit))
+        let next = rows.count > request.limit ? items.last : nil
+        return Page(
+            items,
+            nextCursor: next.map { Cursor($0.account.bytes + Array($0.scope.text.utf8)) }
+        )
+    }
+
+    /// A delegate of an organisation gives and takes there alone.
+    private static func check(_ scope: RoleScope, _ realm: Realm) throws(GrantRefusal) {
+        guard let organisation = realm.organisationID else { return }
+        guard scope == .organisation(organisation) else { throw .notHeld }
+    }
+}

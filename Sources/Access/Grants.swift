@@ -1,0 +1,288 @@
+// Who may give what to whom: nobody gives or takes what he does not hold, nobody changes himself,
+// nobody changes somebody who holds more, and there is always an administrator (W12). Everything is
+// read in the transaction of the change, under the locks of those it concerns, so that two changes
+// at once cannot both rest on what the other takes away (rows 169 to 172).
+import Postgres
+package import Primitives
+package import Revocation
+
+/// Who changes something, and how far he may.
+package struct Administrator: Sendable {
+    /// Whose account it is.
+    package let account: AccountID
+    /// What his key is narrowed to; nil for all that the account may.
+    package let narrowedTo: [String]?
+    /// How far the permission reaches by which he came.
+    package let realm: Realm
+
+    /// An administrator.
+    package init(account: AccountID, narrowedTo: [String]?, realm: Realm) {
+        self.account = account
+        self.narrowedTo = narrowedTo
+        self.realm = realm
+    }
+}
+
+/// Why rights cannot be changed so.
+package enum GrantRefusal: Refusal, Equatable {
+    /// There is no such account, role or permission within the caller's reach.
+    case notFound
+    /// It would touch a permission that the caller does not hold.
+    case notHeld
+    /// It is the caller's own account.
+    case isSelf
+    /// Nobody would be left.
+    case lastAdministrator
+
+    package var code: ProblemCode {
+        switch self {
+        case .notFound: .notFound
+        case .notHeld: .permissionNotHeld
+        case .isSelf: .selfChangeRefused
+        case .lastAdministrator: .lastAdministrator
+        }
+    }
+}
+
+/// The permissions that an account holds, by where it holds them; `*` as it is written.
+package struct HeldPermissions: Sendable {
+    private var places: [(scope: RoleScope, permissions: Set<String>)] = []
+
+    /// None.
+    init() {}
+
+    mutating func add(_ scope: RoleScope, _ permissions: [String]) {
+        places.append((scope, Set(permissions)))
+    }
+
+    /// Whether `permission`, which may be `orders:*`, is held wherever `scope` reaches.
+    package func covers(_ permission: String, in scope: RoleScope) -> Bool {
+        places.contains { $0.scope.covers(scope) && Self.implies($0.permissions, permission) }
+    }
+
+    /// Whether all that `other` holds is held here too.
+    package func covers(_ other: HeldPermissions) -> Bool {
+        other.places.allSatisfy { place in
+            place.permissions.allSatisfy { covers($0, in: place.scope) }
+        }
+    }
+
+    /// The same as far as a key is narrowed to `limit`.
+    func narrowed(to limit: [String]?) -> HeldPermissions {
+        guard let limit = limit.map(Set.init) else { return self }
+        var narrow = HeldPermissions()
+        for place in places {
+            let both =
+                place.permissions.filter { Self.implies(limit, $0) }
+                + limit.filter { Self.implies(place.permissions, $0) }
+            narrow.add(place.scope, Array(both))
+        }
+        return narrow
+    }
+
+    private static func implies(_ held: Set<String>, _ wanted: String) -> Bool {
+        if held.contains(wanted) || held.contains("*:*") { return true }
+        guard let colon = wanted.firstIndex(of: ":") else { return false }
+        return held.contains(wanted[...colon] + "*")
+    }
+}
+
+/// The rules of giving and taking, within one transaction.
+package struct Grants: Sendable {
+    let transaction: RevokingTransaction
+    let by: Administrator
+    /// What the administrator holds.
+    let held: HeldPermissions
+
+    /// Locks those whom a change concerns, and reads what its maker holds.
+    ///
+    /// The first statements of a transaction: signatures are locked before anything else, in the
+    /// order of their ids.
+    package init(
+        _ transaction: RevokingTransaction,
+        by administrator: Administrator,
+        changing accounts: [AccountID] = []
+    ) async throws {
+        self.transaction = transaction
+        by = administrator
+        let others = accounts.filter { $0 != administrator.account }.sorted()
+        let before = others.filter { $0 < administrator.account }
+        if !before.isEmpty { _ = try await transaction.rows(GrantStore.lock(before)) }
+        _ = try await transaction.rows(GrantStore.share(administrator.account))
+        let after = others.filter { $0 > administrator.account }
+        if !after.isEmpty { _ = try await transaction.rows(GrantStore.lock(after)) }
+        held = try await Self.read(administrator.account, transaction)
+            .narrowed(to: administrator.narrowedTo)
+    }
+
+    /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.
+    package func allowChange(of target: AccountID) async throws {
+        guard target != by.account else { throw GrantRefusal.isSelf }
+        if let organisation = by.realm.organisationID {
+            let isMember = try await transaction.first(GrantStore.isMember(organisation, target))
+            guard isMember != nil else { throw GrantRefusal.notFound }
+        }
+        guard held.covers(try await Self.read(target, transaction)) else {
+            throw GrantRefusal.notHeld
+        }
+    }
+
+    /// Refuses unless the caller holds all that `roles` permit wherever `scope` reaches.
+    package func allowGiving(_ roles: [RoleID], in scope: RoleScope) async throws {
+        let permissions = try await transaction.rows(GrantStore.permissionsOf(roles))
+        try allow(permissions, in: scope)
+    }
+
+    /// Refuses unless the caller holds `permissions` wherever `scope` reaches.
+    package func allow(_ permissions: [String], in scope: RoleScope) throws {
+        guard permissions.allSatisfy({ held.covers($0, in: scope) }) else {
+            throw GrantRefusal.notHeld
+        }
+    }
+
+    /// Locks the seat of the administrators; what may take one away does this first.
+    package func lockAdministrators() async throws {
+        _ = try await transaction.rows(GrantStore.lockRole(BuiltInRole.admin))
+    }
+
+    /// Refuses where nobody is left who can administer Watchword: the last step of such a change
+    /// (W12).
+    package func keepAnAdministrator() async throws {
+        guard try await transaction.first(GrantStore.findAdministrator()) != nil else {
+            throw GrantRefusal.lastAdministrator
+        }
+    }
+
+    private static func read(
+        _ account: AccountID,
+        _ transaction: RevokingTransaction
+    ) async throws -> HeldPermissions {
+        var held = HeldPermissions()
+        for (text, permissions) in try await transaction.rows(GrantStore.permissions(account)) {
+            guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { continue }
+            held.add(scope, permissions)
+        }
+        return held
+    }
+}
+
+/// The SQL of giving and taking.
+enum GrantStore {
+    /// Locks the signatures of accounts that are to be changed; who is minted for them waits.
+    static let lock = Statement(
+        "grants.lock",
+        """
+        SELECT g.account_id
+          FROM account_signatures g
+         WHERE g.account_id = ANY($1)
+         ORDER BY g.account_id
+           FOR NO KEY UPDATE
+        """,
+        binds: [AccountID].self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    /// Locks the signature of him who changes, so that his own rights stay meanwhile.
+    static let share = Statement(
+        "grants.share",
+        "SELECT g.account_id FROM account_signatures g WHERE g.account_id = $1 FOR SHARE",
+        binds: AccountID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    static let lockRole = Statement(
+        "grants.lock_role",
+        "SELECT r.id FROM roles r WHERE r.id = $1 FOR UPDATE",
+        binds: RoleID.self,
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
+    static let isMember = Statement(
+        "grants.is_member",
+        """
+        SELECT m.account_id
+          FROM organisation_members m
+         WHERE m.organisation_id = $1
+           AND m.account_id = $2
+        """,
+        binds: OrganisationID.self,
+        AccountID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    /// What an account holds, by scope; in an organisation only as an active member.
+    static let permissions = Statement(
+        "grants.permissions",
+        """
+        WITH RECURSIVE reach AS (
+            SELECT ar.scope, ar.role_id
+              FROM account_roles ar
+             WHERE ar.account_id = $1
+               AND \(RightsStore.isLive("ar"))
+               AND (ar.scope !~ '^org:[0-9a-f-]{36}$'
+                    OR EXISTS (SELECT
+                                 FROM organisation_members m
+                                 JOIN organisations o ON o.id = m.organisation_id
+                                WHERE m.account_id = ar.account_id
+                                  AND ar.scope = 'org:' || m.organisation_id
+                                  AND o.state = 'active'))
+            UNION
+            SELECT e.scope, i.included_id
+              FROM reach e
+              JOIN role_includes i ON i.role_id = e.role_id
+        )
+        SELECT e.scope, array_agg(DISTINCT p.permission)
+          FROM reach e
+          JOIN roles r ON r.id = e.role_id
+          JOIN role_permissions p ON p.role_id = r.id
+         WHERE r.removed_at IS NULL
+         GROUP BY e.scope
+        """,
+        binds: AccountID.self,
+        decode: { (try $0.get(0, as: String.self), try $0.get(1, as: [String].self)) }
+    )
+
+    /// What roles permit, with all that they include.
+    static let permissionsOf = Statement(
+        "grants.permissions_of",
+        """
+        WITH RECURSIVE reach AS (
+            SELECT r.id FROM roles r WHERE r.id = ANY($1)
+            UNION
+            SELECT i.included_id
+              FROM reach e
+              JOIN role_includes i ON i.role_id = e.id
+        )
+        SELECT DISTINCT p.permission
+          FROM reach e
+          JOIN role_permissions p ON p.role_id = e.id
+        """,
+        binds: [RoleID].self,
+        decode: { try $0.get(0, as: String.self) }
+    )
+
+    /// Somebody who can sign in, and will hold the seat for ever.
+    static let findAdministrator = Statement(
+        "grants.find_administrator",
+        """
+        SELECT ar.account_id
+          FROM account_roles ar
+          JOIN accounts a ON a.id = ar.account_id
+          JOIN account_passwords p ON p.account_id = a.id
+         WHERE ar.role_id = '\(BuiltInRole.admin)'
+           AND ar.scope = ''
+           AND ar.expires_at IS NULL
+           AND a.state = 'active'
+           AND a.kind = 'person'
+         LIMIT 1
+        """,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    static var statements: [StatementInfo] {
+        [
+            lock.info, share.info, lockRole.info, isMember.info, permissions.info,
+            permissionsOf.info, findAdministrator.info,
+        ]
+    }
+}

@@ -1,0 +1,264 @@
+// The permissions there are: names with a description, declared before a role can hold them, so
+// that a misspelt one is refused and not granted to nobody. Watchword's own cannot be removed.
+import Audit
+package import Postgres
+package import Primitives
+
+/// A declared permission.
+package struct PermissionView: Sendable {
+    /// `namespace:verb`.
+    package let name: String
+    /// What it allows.
+    package let description: String
+    /// Whether Watchword itself asks for it.
+    package let isBuiltIn: Bool
+    /// Since when it is declared.
+    package let createdAt: Timestamp
+
+    /// A permission.
+    package init(name: String, description: String, isBuiltIn: Bool, createdAt: Timestamp) {
+        self.name = name
+        self.description = description
+        self.isBuiltIn = isBuiltIn
+        self.createdAt = createdAt
+    }
+}
+
+/// Declares permissions.
+package struct PermissionRegistry: Sendable {
+    /// The most permissions.
+    package static let limit = 20_000
+
+    let database: PostgresPool
+    let entropy: Entropy
+
+    /// The use cases.
+    package init(database: PostgresPool, entropy: Entropy) {
+        self.database = database
+        self.entropy = entropy
+    }
+
+    /// Permissions in the order of their names.
+    package func list(_ request: PageRequest) async throws -> Page<PermissionView> {
+        let after = request.cursor.map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
+        let rows = try await database.rows(
+            PermissionStore.list(after, Int32(request.limit + 1))
+        )
+        let items = Array(rows.prefix(request.limit))
+        let next = rows.count > request.limit ? items.last : nil
+        return Page(items, nextCursor: next.map { Cursor(Array($0.name.utf8)) })
+    }
+
+    /// Declares one.
+    ///
+    /// - Throws: `RoleRefusal.nameTaken`, `.limitReached`; or a fault.
+    package func create(
+        _ name: String,
+        _ description: String,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> PermissionView {
+        let binds = AuditBinds(trace, entropy: entropy)
+        do {
+            let made = try await database.first(
+                PermissionStore.insert(
+                    name,
+                    description,
+                    administrator.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let made else { throw RoleRefusal.limitReached }
+            return made
+        } catch let error as PostgresError where error.isUniqueViolation(of: "permissions_pkey") {
+            throw RoleRefusal.nameTaken
+        }
+    }
+
+    /// Describes one anew.
+    ///
+    /// - Throws: `RoleRefusal.notFound`; or a fault.
+    package func describe(
+        _ name: String,
+        as description: String,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> PermissionView {
+        let binds = AuditBinds(trace, entropy: entropy)
+        let changed = try await database.first(
+            PermissionStore.update(
+                name,
+                description,
+                administrator.account,
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
+            )
+        )
+        guard let changed else { throw RoleRefusal.notFound }
+        return changed
+    }
+
+    /// Takes one away that no role holds by name.
+    ///
+    /// - Throws: `RoleRefusal.notFound`, `.builtIn`, `.inUse`; or a fault.
+    package func remove(
+        _ name: String,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws {
+        let binds = AuditBinds(trace, entropy: entropy)
+        try await database.transaction { transaction in
+            // A role that is about to hold it waits, or is seen.
+            _ = try await transaction.rows(RoleStore.lockAll())
+            guard let found = try await transaction.first(PermissionStore.find(name)) else {
+                throw RoleRefusal.notFound
+            }
+            if found.isBuiltIn { throw RoleRefusal.builtIn }
+            let removed = try await transaction.first(
+                PermissionStore.remove(
+                    name,
+                    administrator.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard removed != nil else { throw RoleRefusal.inUse }
+        }
+    }
+}
+
+/// Statements on permissions.
+enum PermissionStore {
+    private static let columns = "p.name, p.description, p.built_in, p.created_at"
+
+    static let list = Statement(
+        "permissions.list",
+        """
+        SELECT \(columns)
+          FROM permissions p
+         WHERE p.name > $1
+         ORDER BY p.name
+         LIMIT $2
+        """,
+        binds: String.self,
+        Int32.self,
+        decode: view
+    )
+
+    static let find = Statement(
+        "permissions.find",
+        "SELECT \(columns) FROM permissions p WHERE p.name = $1",
+        binds: String.self,
+        decode: view
+    )
+
+    static let insert = Statement(
+        "permissions.insert",
+        """
+        WITH p AS (
+            INSERT INTO permissions (name, description, created_at)
+            SELECT $1, $2, $5
+             WHERE (SELECT count(*) FROM permissions) < \(PermissionRegistry.limit)
+            RETURNING name, description, built_in, created_at
+        ), \(AuditLog.append(
+            as: "audited",
+            .permissionCreated,
+            account: "NULL",
+            actor: "$3::uuid",
+            detail: "jsonb_build_object('permission', p.name)",
+            from: "p",
+            binds: 4
+        ))
+        SELECT \(columns) FROM p
+        """,
+        kind: .solo,
+        binds: String.self,
+        String.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: view
+    )
+
+    static let update = Statement(
+        "permissions.update",
+        """
+        WITH p AS (
+            UPDATE permissions
+               SET description = $2
+             WHERE name = $1
+            RETURNING name, description, built_in, created_at
+        ), \(AuditLog.append(
+            as: "audited",
+            .permissionChanged,
+            account: "NULL",
+            actor: "$3::uuid",
+            detail: "jsonb_build_object('permission', p.name)",
+            from: "p",
+            binds: 4
+        ))
+        SELECT \(columns) FROM p
+        """,
+        kind: .solo,
+        binds: String.self,
+        String.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: view
+    )
+
+    static let remove = Statement(
+        "permissions.remove",
+        """
+        WITH p AS (
+            DELETE FROM permissions d
+             WHERE d.name = $1
+               AND NOT d.built_in
+               AND NOT EXISTS (SELECT FROM role_permissions h WHERE h.permission = d.name)
+            RETURNING name
+        ), \(AuditLog.append(
+            as: "audited",
+            .permissionRemoved,
+            account: "NULL",
+            actor: "$2::uuid",
+            detail: "jsonb_build_object('permission', p.name)",
+            from: "p",
+            binds: 3
+        ))
+        SELECT name FROM p
+        """,
+        kind: .solo,
+        binds: String.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: String.self) }
+    )
+
+    @Sendable private static func view(_ row: PostgresRow) throws -> PermissionView {
+        PermissionView(
+            name: try row.get(0, as: String.self),
+            description: try row.get(1, as: String.self),
+            isBuiltIn: try row.get(2, as: Bool.self),
+            createdAt: try row.get(3, as: Timestamp.self)
+        )
+    }
+
+    static var statements: [StatementInfo] {
+        [list.info, find.info, insert.info, update.info, remove.info]
+    }
+}

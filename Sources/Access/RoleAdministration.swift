@@ -1,0 +1,312 @@
+// Making and changing permissions and roles. A change of what a role permits is in force at every
+// gateway when it is answered (W11): the role's new version goes into the revocation log in the
+// transaction of the change, and every node reads the role before it answers the batch that reveals
+// it (revocation.md H27). Changes of roles wait for one another: they are few, and so no two of
+// them can close a circle together.
+import Audit
+package import Postgres
+package import Primitives
+package import Revocation
+
+/// A role as administrators see it.
+package struct RoleView: Sendable {
+    /// How it is defined.
+    package let definition: RoleDefinition
+    /// What it is for.
+    package let description: String
+    /// Whether it cannot be removed, renamed or emptied.
+    package let isBuiltIn: Bool
+    /// Whether new accounts get it.
+    package let isDefault: Bool
+    /// Since when it is there.
+    package let createdAt: Timestamp
+
+    /// A role.
+    package init(
+        definition: RoleDefinition,
+        description: String,
+        isBuiltIn: Bool,
+        isDefault: Bool,
+        createdAt: Timestamp
+    ) {
+        self.definition = definition
+        self.description = description
+        self.isBuiltIn = isBuiltIn
+        self.isDefault = isDefault
+        self.createdAt = createdAt
+    }
+}
+
+/// What a role is to be; nil leaves a part as it is.
+package struct RoleChange: Sendable {
+    /// Its name.
+    package var name: String?
+    /// What it is for.
+    package var description: String?
+    /// Whether new accounts get it.
+    package var isDefault: Bool?
+    /// What it permits by itself.
+    package var permissions: [String]?
+    /// The roles that it includes.
+    package var includes: [RoleID]?
+
+    /// A change.
+    package init(
+        name: String? = nil,
+        description: String? = nil,
+        isDefault: Bool? = nil,
+        permissions: [String]? = nil,
+        includes: [RoleID]? = nil
+    ) {
+        self.name = name
+        self.description = description
+        self.isDefault = isDefault
+        self.permissions = permissions
+        self.includes = includes
+    }
+}
+
+/// Why a role or a permission cannot be made or changed so.
+package enum RoleRefusal: Refusal, Equatable {
+    /// There is none of that id or name.
+    case notFound
+    /// Another has the name.
+    case nameTaken
+    /// It is one of those that Watchword rests on.
+    case builtIn
+    /// A role still holds the permission.
+    case inUse
+    /// The role would include itself.
+    case cycle
+    /// There are as many as there may be.
+    case limitReached
+    /// It is of another version by now.
+    case versionMismatch
+    /// Some permissions are not declared.
+    case unknownPermission([Int])
+    /// Some roles are not there.
+    case unknownRole([Int])
+
+    package var code: ProblemCode {
+        switch self {
+        case .notFound: .notFound
+        case .nameTaken: .nameTaken
+        case .builtIn: .builtIn
+        case .inUse: .inUse
+        case .cycle: .roleCycle
+        case .limitReached: .limitReached
+        case .versionMismatch: .versionMismatch
+        case .unknownPermission, .unknownRole: .validationFailed
+        }
+    }
+    package var memberErrors: [MemberError] {
+        switch self {
+        case .unknownPermission(let places):
+            places.map { MemberError("permissions.\($0)", "unknown", "is not declared") }
+        case .unknownRole(let places):
+            places.map { MemberError("includes.\($0)", "unknown", "is no role") }
+        default: []
+        }
+    }
+}
+
+/// Makes and changes roles.
+package struct RoleAdministration: Sendable {
+    /// The most roles.
+    package static let limit = 10_000
+    /// The most permissions that one role holds by itself.
+    package static let permissionLimit = 1000
+    /// The most roles that one role includes by itself.
+    package static let inclusionLimit = 100
+
+    let revoker: Revoker
+    let database: any PostgresExecutor
+    let entropy: Entropy
+
+    /// The use cases.
+    package init(revoker: Revoker, database: any PostgresExecutor, entropy: Entropy) {
+        self.revoker = revoker
+        self.database = database
+        self.entropy = entropy
+    }
+
+    /// Roles in the order of their ids.
+    package func list(_ request: PageRequest) async throws -> Page<RoleView> {
+        let after = request.cursor.flatMap { RoleID(bytes: $0.bytes) } ?? RoleID(high: 0, low: 0)
+        let rows = try await database.rows(RoleStore.list(after, Int32(request.limit + 1)))
+        let items = Array(rows.prefix(request.limit))
+        let next = rows.count > request.limit ? items.last : nil
+        return Page(items, nextCursor: next.map { Cursor($0.definition.id.bytes) })
+    }
+
+    /// One role.
+    ///
+    /// - Throws: `RoleRefusal.notFound`.
+    package func find(_ id: RoleID) async throws -> RoleView {
+        guard let view = try await database.first(RoleStore.find(id)) else {
+            throw RoleRefusal.notFound
+        }
+        return view
+    }
+
+    /// Makes a role.
+    ///
+    /// - Throws: `RoleRefusal`, `GrantRefusal`; or a fault.
+    package func create(
+        _ name: String,
+        _ change: RoleChange,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> RoleView {
+        let id = RoleID(at: trace.now, entropy: entropy)
+        let binds = AuditBinds(trace, entropy: entropy)
+        return try await mendingNames {
+            try await revoker.transaction { transaction in
+                let grants = try await Grants(transaction, by: administrator)
+                _ = try await transaction.rows(RoleStore.lockAll())
+                guard try await transaction.first(RoleStore.count()) ?? 0 < Self.limit else {
+                    throw RoleRefusal.limitReached
+                }
+                _ = try await transaction.first(
+                    RoleStore.insert(
+                        id,
+                        name,
+                        change.description ?? "",
+                        change.isDefault ?? false,
+                        administrator.account,
+                        binds.entry,
+                        binds.at,
+                        binds.address,
+                        binds.request
+                    )
+                )
+                try await define(id, change, transaction)
+                try await grants.allowGiving([id], in: .everywhere)
+                return try await view(id, transaction)
+            }
+        }
+    }
+
+    /// Changes a role; what it permits then is in force everywhere when this returns.
+    ///
+    /// - Parameter version: the version that it must have; nil for any.
+    /// - Throws: `RoleRefusal`, `GrantRefusal`; or a fault.
+    package func change(
+        _ id: RoleID,
+        _ change: RoleChange,
+        ifVersion version: Int64?,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> RoleView {
+        let binds = AuditBinds(trace, entropy: entropy)
+        return try await mendingNames {
+            try await revoker.transaction { transaction in
+                let grants = try await Grants(transaction, by: administrator)
+                _ = try await transaction.rows(RoleStore.lockAll())
+                let before = try await view(id, transaction)
+                if let version, version != before.definition.version {
+                    throw RoleRefusal.versionMismatch
+                }
+                let isTouched = change.permissions != nil || change.includes != nil
+                if before.isBuiltIn, change.name != nil { throw RoleRefusal.builtIn }
+                if id == BuiltInRole.admin, isTouched || change.isDefault == true {
+                    throw RoleRefusal.builtIn
+                }
+                // Nobody changes a role that holds what he does not, to more or to less.
+                try await grants.allowGiving([id], in: .everywhere)
+                let isChanged = try await transaction.first(
+                    RoleStore.update(
+                        id,
+                        change.name,
+                        change.description,
+                        change.isDefault,
+                        administrator.account,
+                        binds.entry,
+                        binds.at,
+                        binds.address,
+                        binds.request,
+                        Array((change.permissions ?? []).prefix(100))
+                    )
+                )
+                guard isChanged != nil else { throw RoleRefusal.notFound }
+                try await define(id, change, transaction)
+                try await grants.allowGiving([id], in: .everywhere)
+                return try await view(id, transaction)
+            }
+        }
+    }
+
+    /// Removes a role; it grants nothing anywhere when this returns.
+    ///
+    /// Those who have it lose it with it; their rows are swept later.
+    ///
+    /// - Throws: `RoleRefusal`, `GrantRefusal`; or a fault.
+    /// - Returns: the version of the removal.
+    package func remove(
+        _ id: RoleID,
+        by administrator: Administrator,
+        _ trace: RequestTrace
+    ) async throws -> Int64 {
+        let binds = AuditBinds(trace, entropy: entropy)
+        return try await revoker.transaction { transaction in
+            let grants = try await Grants(transaction, by: administrator)
+            _ = try await transaction.rows(RoleStore.lockAll())
+            let before = try await view(id, transaction)
+            if before.isBuiltIn { throw RoleRefusal.builtIn }
+            try await grants.allowGiving([id], in: .everywhere)
+            let version = try await transaction.first(
+                RoleStore.remove(
+                    id,
+                    administrator.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let version else { throw RoleRefusal.notFound }
+            return version
+        }
+    }
+
+    /// Puts a role's permissions and inclusions in place.
+    private func define(
+        _ id: RoleID,
+        _ change: RoleChange,
+        _ transaction: RevokingTransaction
+    ) async throws {
+        if let permissions = change.permissions {
+            let known = try await transaction.rows(RoleStore.known(permissions))
+            let missing = permissions.indices.filter { !known.contains(permissions[$0]) }
+            guard missing.isEmpty else { throw RoleRefusal.unknownPermission(missing) }
+            _ = try await transaction.execute(RoleStore.dropPermissions(id, permissions))
+            _ = try await transaction.execute(RoleStore.addPermissions(id, permissions))
+        }
+        if let includes = change.includes {
+            guard !includes.contains(id) else { throw RoleRefusal.cycle }
+            let known = try await transaction.rows(RoleStore.living(includes))
+            let missing = includes.indices.filter { !known.contains(includes[$0]) }
+            guard missing.isEmpty else { throw RoleRefusal.unknownRole(missing) }
+            _ = try await transaction.execute(RoleStore.dropInclusions(id, includes))
+            _ = try await transaction.execute(RoleStore.addInclusions(id, includes))
+            guard try await transaction.first(RoleStore.findCircle(id)) == nil else {
+                throw RoleRefusal.cycle
+            }
+        }
+    }
+
+    private func view(_ id: RoleID, _ database: any PostgresExecutor) async throws -> RoleView {
+        guard let view = try await database.first(RoleStore.find(id)) else {
+            throw RoleRefusal.notFound
+        }
+        return view
+    }
+
+    private func mendingNames<R>(_ body: () async throws -> R) async throws -> R {
+        do {
+            return try await body()
+        } catch let error as PostgresError where error.isUniqueViolation(of: "roles_name_key") {
+            throw RoleRefusal.nameTaken
+        }
+    }
+}
