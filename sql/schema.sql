@@ -379,6 +379,12 @@ CREATE INDEX account_roles_role_idx ON public.account_roles USING btree (role_id
 
 CREATE INDEX account_roles_scope_idx ON public.account_roles USING btree (scope, account_id) WHERE (scope <> ''::text);
 
+CREATE INDEX accounts_email_prefix_idx ON public.accounts USING btree (email_canonical COLLATE "C");
+
+CREATE INDEX accounts_kind_idx ON public.accounts USING btree (kind, id) WHERE (kind <> 'person'::text);
+
+CREATE INDEX accounts_state_idx ON public.accounts USING btree (state, id);
+
 CREATE INDEX api_keys_account_idx ON public.api_keys USING btree (account_id, id);
 
 CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (account_id, id);

@@ -100,13 +100,13 @@ package struct Assignments: Sendable {
         to account: AccountID,
         in scope: RoleScope,
         until end: Timestamp?,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> RightsChange<Assignment> {
         if let end, end <= trace.now { throw AssignmentRefusal.isOver }
-        try Self.check(scope, administrator.realm)
+        try Self.check(scope, grantor.realm)
         return try await revoker.transaction { transaction in
-            let grants = try await Grants(transaction, by: administrator, changing: [account])
+            let grants = try await Grants(transaction, by: grantor, changing: [account])
             try await grants.allowChange(of: account)
             try await grants.allowGiving([role], in: scope)
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
@@ -125,7 +125,7 @@ package struct Assignments: Sendable {
                     role,
                     scope.text,
                     end,
-                    administrator.account,
+                    grantor.account,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -148,12 +148,12 @@ package struct Assignments: Sendable {
         _ role: RoleID,
         from account: AccountID,
         in scope: RoleScope,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> Int64 {
-        try Self.check(scope, administrator.realm)
+        try Self.check(scope, grantor.realm)
         return try await revoker.transaction { transaction in
-            let grants = try await Grants(transaction, by: administrator, changing: [account])
+            let grants = try await Grants(transaction, by: grantor, changing: [account])
             try await grants.allowChange(of: account)
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
             let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere
@@ -164,7 +164,7 @@ package struct Assignments: Sendable {
                     account,
                     role,
                     scope.text,
-                    administrator.account,
+                    grantor.account,
                     binds.entry,
                     binds.at,
                     binds.address,

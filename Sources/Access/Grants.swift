@@ -7,7 +7,7 @@ package import Primitives
 package import Revocation
 
 /// Who changes something, and how far he may.
-package struct Administrator: Sendable {
+package struct Grantor: Sendable {
     /// Whose account it is.
     package let account: AccountID
     /// What his key is narrowed to; nil for all that the account may.
@@ -15,7 +15,7 @@ package struct Administrator: Sendable {
     /// How far the permission reaches by which he came.
     package let realm: Realm
 
-    /// An administrator.
+    /// Who gives.
     package init(account: AccountID, narrowedTo: [String]?, realm: Realm) {
         self.account = account
         self.narrowedTo = narrowedTo
@@ -90,7 +90,7 @@ package struct HeldPermissions: Sendable {
 /// The rules of giving and taking, within one transaction.
 package struct Grants: Sendable {
     let transaction: RevokingTransaction
-    let by: Administrator
+    let by: Grantor
     /// What the administrator holds.
     let held: HeldPermissions
 
@@ -100,19 +100,19 @@ package struct Grants: Sendable {
     /// order of their ids.
     package init(
         _ transaction: RevokingTransaction,
-        by administrator: Administrator,
+        by grantor: Grantor,
         changing accounts: [AccountID] = []
     ) async throws {
         self.transaction = transaction
-        by = administrator
-        let others = accounts.filter { $0 != administrator.account }.sorted()
-        let before = others.filter { $0 < administrator.account }
+        by = grantor
+        let others = accounts.filter { $0 != grantor.account }.sorted()
+        let before = others.filter { $0 < grantor.account }
         if !before.isEmpty { _ = try await transaction.rows(GrantStore.lock(before)) }
-        _ = try await transaction.rows(GrantStore.share(administrator.account))
-        let after = others.filter { $0 > administrator.account }
+        _ = try await transaction.rows(GrantStore.share(grantor.account))
+        let after = others.filter { $0 > grantor.account }
         if !after.isEmpty { _ = try await transaction.rows(GrantStore.lock(after)) }
-        held = try await Self.read(administrator.account, transaction)
-            .narrowed(to: administrator.narrowedTo)
+        held = try await Self.read(grantor.account, transaction)
+            .narrowed(to: grantor.narrowedTo)
     }
 
     /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.

@@ -55,7 +55,7 @@ package struct PermissionRegistry: Sendable {
     package func create(
         _ name: String,
         _ description: String,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> PermissionView {
         let binds = AuditBinds(trace, entropy: entropy)
@@ -64,7 +64,7 @@ package struct PermissionRegistry: Sendable {
                 PermissionStore.insert(
                     name,
                     description,
-                    administrator.account,
+                    grantor.account,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -84,7 +84,7 @@ package struct PermissionRegistry: Sendable {
     package func describe(
         _ name: String,
         as description: String,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> PermissionView {
         let binds = AuditBinds(trace, entropy: entropy)
@@ -92,7 +92,7 @@ package struct PermissionRegistry: Sendable {
             PermissionStore.update(
                 name,
                 description,
-                administrator.account,
+                grantor.account,
                 binds.entry,
                 binds.at,
                 binds.address,
@@ -108,7 +108,7 @@ package struct PermissionRegistry: Sendable {
     /// - Throws: `RoleRefusal.notFound`, `.builtIn`, `.inUse`; or a fault.
     package func remove(
         _ name: String,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws {
         let binds = AuditBinds(trace, entropy: entropy)
@@ -122,7 +122,7 @@ package struct PermissionRegistry: Sendable {
             let removed = try await transaction.first(
                 PermissionStore.remove(
                     name,
-                    administrator.account,
+                    grantor.account,
                     binds.entry,
                     binds.at,
                     binds.address,

@@ -155,14 +155,14 @@ package struct RoleAdministration: Sendable {
     package func create(
         _ name: String,
         _ change: RoleChange,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> RoleView {
         let id = RoleID(at: trace.now, entropy: entropy)
         let binds = AuditBinds(trace, entropy: entropy)
         return try await mendingNames {
             try await revoker.transaction { transaction in
-                let grants = try await Grants(transaction, by: administrator)
+                let grants = try await Grants(transaction, by: grantor)
                 _ = try await transaction.rows(RoleStore.lockAll())
                 guard try await transaction.first(RoleStore.count()) ?? 0 < Self.limit else {
                     throw RoleRefusal.limitReached
@@ -173,7 +173,7 @@ package struct RoleAdministration: Sendable {
                         name,
                         change.description ?? "",
                         change.isDefault ?? false,
-                        administrator.account,
+                        grantor.account,
                         binds.entry,
                         binds.at,
                         binds.address,
@@ -195,13 +195,13 @@ package struct RoleAdministration: Sendable {
         _ id: RoleID,
         _ change: RoleChange,
         ifVersion version: Int64?,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> RoleView {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await mendingNames {
             try await revoker.transaction { transaction in
-                let grants = try await Grants(transaction, by: administrator)
+                let grants = try await Grants(transaction, by: grantor)
                 _ = try await transaction.rows(RoleStore.lockAll())
                 let before = try await view(id, transaction)
                 if let version, version != before.definition.version {
@@ -220,7 +220,7 @@ package struct RoleAdministration: Sendable {
                         change.name,
                         change.description,
                         change.isDefault,
-                        administrator.account,
+                        grantor.account,
                         binds.entry,
                         binds.at,
                         binds.address,
@@ -244,12 +244,12 @@ package struct RoleAdministration: Sendable {
     /// - Returns: the version of the removal.
     package func remove(
         _ id: RoleID,
-        by administrator: Administrator,
+        by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> Int64 {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await revoker.transaction { transaction in
-            let grants = try await Grants(transaction, by: administrator)
+            let grants = try await Grants(transaction, by: grantor)
             _ = try await transaction.rows(RoleStore.lockAll())
             let before = try await view(id, transaction)
             if before.isBuiltIn { throw RoleRefusal.builtIn }
@@ -257,7 +257,7 @@ package struct RoleAdministration: Sendable {
             let version = try await transaction.first(
                 RoleStore.remove(
                     id,
-                    administrator.account,
+                    grantor.account,
                     binds.entry,
                     binds.at,
                     binds.address,

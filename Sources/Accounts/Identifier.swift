@@ -33,6 +33,15 @@ package struct EmailAddress: Hashable, Sendable {
         guard canonical.utf8.count <= 254 else { throw .emailInvalid }
     }
 
+    /// How the canonical form of addresses begins that begin with `text`; nil for what none begins
+    /// with.
+    ///
+    /// A domain in other letters than those of ASCII must be whole to have a canonical form.
+    package static func canonicalBeginning(_ text: String) -> String? {
+        guard (1...254).contains(text.utf8.count), !text.utf8.contains(0) else { return nil }
+        return Unicode.normalised(text, foldingCase: true, compatibility: false)
+    }
+
     /// RFC 5322 `dot-atom-text`, and any letter beyond ASCII (RFC 6531 section 3.3).
     private static func isLocalPart(_ part: Substring) -> Bool {
         guard (1...64).contains(part.utf8.count), !part.hasPrefix("."), !part.hasSuffix("."),

@@ -5,6 +5,12 @@ package import Primitives
 /// What can be recorded; the raw value is `audit_events.action`, stable for ever.
 package enum AuditAction: String, Sendable, CaseIterable {
     case accountRegistered = "account.registered"
+    case accountCreated = "account.created"
+    case accountChanged = "account.changed"
+    case accountDisabled = "account.disabled"
+    case accountEnabled = "account.enabled"
+    case accountDeleted = "account.deleted"
+    case accountUnlocked = "account.unlocked"
     case administratorCreated = "account.administrator-created"
     case signedIn = "session.signed-in"
     case signInFailed = "session.sign-in-failed"

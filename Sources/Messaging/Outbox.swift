@@ -4,6 +4,10 @@
 /// What others may want to hear of; the raw value is `outbox.topic`, stable for ever.
 package enum OutboxTopic: String, Sendable, CaseIterable {
     case accountRegistered = "account.registered"
+    case accountChanged = "account.changed"
+    case accountDisabled = "account.disabled"
+    case accountEnabled = "account.enabled"
+    case accountDeleted = "account.deleted"
     case signedIn = "session.signed-in"
     case sessionEnded = "session.ended"
     case loggedOutEverywhere = "session.logged-out-everywhere"

@@ -260,9 +260,18 @@ struct Node: Sendable {
             keys: keys,
             roles: roles,
             rights: RightsResolver(database: pool, metrics: metrics),
-            permissions: PermissionRegistry(database: pool, entropy: entropy),
-            rolesAdmin: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
-            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy),
+            administration: AdministrationServices(
+                accounts: AccountLists(database: pool),
+                changeState: ChangeAccountState(
+                    database: pool,
+                    revoker: revoker,
+                    ranking: Ranking(roles),
+                    entropy: entropy
+                ),
+                permissions: PermissionRegistry(database: pool, entropy: entropy),
+                roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
+                assignments: Assignments(revoker: revoker, database: pool, entropy: entropy)
+            ),
             cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
             verify: VerifySettings(
                 source: settings.web.verifySource,

@@ -29,12 +29,8 @@ package struct WebServices: Sendable {
     package let roles: RoleKeeper
     /// What accounts hold.
     package let rights: RightsResolver
-    /// Declaring permissions.
-    package let permissions: PermissionRegistry
-    /// Making and changing roles.
-    package let rolesAdmin: RoleAdministration
-    /// Giving and taking roles.
-    package let assignments: Assignments
+    /// Looking after others' accounts.
+    package let administration: AdministrationServices
     /// How cookies are written and read.
     package let cookies: SessionCookies
     /// How `/verify` reads requests.
@@ -55,9 +51,7 @@ package struct WebServices: Sendable {
         keys: KeyKeeper,
         roles: RoleKeeper,
         rights: RightsResolver,
-        permissions: PermissionRegistry,
-        rolesAdmin: RoleAdministration,
-        assignments: Assignments,
+        administration: AdministrationServices,
         cookies: SessionCookies,
         verify: VerifySettings,
         verifyCounters: VerifyCounters
@@ -73,9 +67,7 @@ package struct WebServices: Sendable {
         self.keys = keys
         self.roles = roles
         self.rights = rights
-        self.permissions = permissions
-        self.rolesAdmin = rolesAdmin
-        self.assignments = assignments
+        self.administration = administration
         self.cookies = cookies
         self.verify = verify
         self.verifyCounters = verifyCounters
@@ -88,6 +80,7 @@ package struct WebServices: Sendable {
         bindSessions(&bindings)
         bindGateway(&bindings)
         bindRoles(&bindings)
+        bindUsers(&bindings)
         return bindings.finish()
     }
 }
@@ -96,7 +89,8 @@ package struct WebServices: Sendable {
 package enum PublicAPI {
     /// The catalogue.
     package static let catalogue = Catalogue(
-        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations + RoleAPI.operations
+        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
+            + UserAPI.operations + RoleAPI.operations
     )
 }
 

@@ -15,7 +15,7 @@ import Tokens
         RevocationLog.statements + KeyStore.statements + TokenHorizon.statements
         + AccountStore.statements + AccessStatements.all + SignInStore.statements
         + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
-        + Migrator.statements + AuthorityStore.statements
+        + Migrator.statements + AuthorityStore.statements + AdministrationStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

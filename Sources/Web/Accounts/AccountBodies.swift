@@ -102,22 +102,23 @@ package struct ConfirmationSentReply: ReplyBody {
     package static var example: Self { Self() }
 }
 
+/// What a person told about himself.
+struct ProfileReply: ReplyBody {
+    let profile: AccountProfile
+
+    func write(_ members: inout MemberWriter) {
+        members.text("given_name", profile.givenName, help: "First name.")
+        members.text("family_name", profile.familyName, help: "Last name.")
+        members.text("address", profile.address, help: "Postal address.")
+        members.text("phone_number", profile.phoneNumber, help: "Phone number.")
+        members.text("birthdate", profile.birthdate, help: "As `2001-12-31`.")
+    }
+    static var example: Self { Self(profile: AccountProfile(givenName: "Ada")) }
+}
+
 /// `GET /v1/me`.
 package struct MeReply: ReplyBody {
     let view: AccountView
-
-    private struct Profile: ReplyBody {
-        let profile: AccountProfile
-
-        func write(_ members: inout MemberWriter) {
-            members.text("given_name", profile.givenName, help: "First name.")
-            members.text("family_name", profile.familyName, help: "Last name.")
-            members.text("address", profile.address, help: "Postal address.")
-            members.text("phone_number", profile.phoneNumber, help: "Phone number.")
-            members.text("birthdate", profile.birthdate, help: "As `2001-12-31`.")
-        }
-        static var example: Self { Self(profile: AccountProfile(givenName: "Ada")) }
-    }
 
     package func write(_ members: inout MemberWriter) {
         members.id("id", view.id, help: "The account.")
@@ -127,7 +128,7 @@ package struct MeReply: ReplyBody {
         members.texts("roles", view.roles, help: "The names of its roles.")
         members.timestamp("created_at", view.createdAt, help: "When it was made.")
         members.timestamp("last_login_at", view.lastLoginAt, help: "The latest sign-in.")
-        members.object("profile", Profile(profile: view.profile), help: "What its owner told.")
+        members.object("profile", ProfileReply(profile: view.profile), help: "What its owner told.")
     }
     package static var example: Self { Self(view: .sample) }
 }

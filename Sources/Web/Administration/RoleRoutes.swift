@@ -6,16 +6,13 @@ import Tokens
 
 extension RequestContext {
     /// Who administers, at a gate that asks for a permission.
-    var administrator: Administrator {
-        Administrator(
+    var grantor: Grantor {
+        Grantor(
             account: claims.accountID,
             narrowedTo: claims.narrowedTo,
             realm: caller?.realm ?? .everywhere
         )
     }
-
-    /// How far he may.
-    var realm: Realm { caller?.realm ?? .everywhere }
 }
 
 extension WebServices {
@@ -23,44 +20,44 @@ extension WebServices {
         bindPermissions(&bindings)
         bindAssignments(&bindings)
         bindings.bind(RoleAPI.list) { query, _ in
-            let page = try await rolesAdmin.list(query.page)
+            let page = try await administration.roles.list(query.page)
             let items = page.items.map { RoleReply(view: $0) }
             return Answer(RolePageReply(page: Page(items, nextCursor: page.nextCursor)))
         }
         bindings.bind(RoleAPI.create) { request, context in
-            let view = try await rolesAdmin.create(
+            let view = try await administration.roles.create(
                 request.name,
                 request.change,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return Answer(RoleReply(view: view))
         }
         bindings.bind(RoleAPI.get) { _, context in
-            Answer(RoleReply(view: try await rolesAdmin.find(try context.id("id"))))
+            Answer(RoleReply(view: try await administration.roles.find(try context.id("id"))))
         }
         bindings.bind(RoleAPI.update) { request, context in
-            let view = try await rolesAdmin.change(
+            let view = try await administration.roles.change(
                 try context.id("id"),
                 request.change,
                 ifVersion: nil,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return Answer(RoleReply(view: view))
         }
         bindings.bind(RoleAPI.remove) { _, context in
-            _ = try await rolesAdmin.remove(
+            _ = try await administration.roles.remove(
                 try context.id("id"),
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return .done
         }
         bindings.bind(RoleAPI.holders) { query, context in
             let role: RoleID = try context.id("id")
-            _ = try await rolesAdmin.find(role)
-            let page = try await assignments.holders(of: role, within: context.realm, query.page)
+            _ = try await administration.roles.find(role)
+            let page = try await administration.assignments.holders(of: role, within: context.realm, query.page)
             let items = page.items.map { AssignmentReply(assignment: $0, version: nil) }
             return Answer(AssignmentPageReply(page: Page(items, nextCursor: page.nextCursor)))
         }
@@ -68,32 +65,32 @@ extension WebServices {
 
     private func bindPermissions(_ bindings: inout Bindings) {
         bindings.bind(RoleAPI.listPermissions) { query, _ in
-            let page = try await permissions.list(query.page)
+            let page = try await administration.permissions.list(query.page)
             let items = page.items.map { PermissionReply(view: $0) }
             return Answer(PermissionPageReply(page: Page(items, nextCursor: page.nextCursor)))
         }
         bindings.bind(RoleAPI.createPermission) { request, context in
-            let view = try await permissions.create(
+            let view = try await administration.permissions.create(
                 request.name,
                 request.description,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return Answer(PermissionReply(view: view))
         }
         bindings.bind(RoleAPI.changePermission) { request, context in
-            let view = try await permissions.describe(
+            let view = try await administration.permissions.describe(
                 context.pathParameters["name"] ?? "",
                 as: request.description,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return Answer(PermissionReply(view: view))
         }
         bindings.bind(RoleAPI.removePermission) { _, context in
-            try await permissions.remove(
+            try await administration.permissions.remove(
                 context.pathParameters["name"] ?? "",
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return .done
@@ -102,7 +99,7 @@ extension WebServices {
 
     private func bindAssignments(_ bindings: inout Bindings) {
         bindings.bind(RoleAPI.assignments) { _, context in
-            let items = try await assignments.list(try context.id("id"), within: context.realm)
+            let items = try await administration.assignments.list(try context.id("id"), within: context.realm)
             return Answer(
                 AssignmentListReply(
                     items: items.map { AssignmentReply(assignment: $0, version: nil) }
@@ -110,23 +107,23 @@ extension WebServices {
             )
         }
         bindings.bind(RoleAPI.assign) { request, context in
-            let done = try await assignments.assign(
+            let done = try await administration.assignments.assign(
                 request.role,
                 to: try context.id("id"),
                 in: request.scope,
                 until: request.expiresAt,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             let reply = AssignmentReply(assignment: done.value, version: done.version)
             return done.isNew ? Answer(reply) : .alternative(200, reply)
         }
         bindings.bind(RoleAPI.unassign) { query, context in
-            _ = try await assignments.unassign(
+            _ = try await administration.assignments.unassign(
                 try context.id("role"),
                 from: try context.id("id"),
                 in: query.scope,
-                by: context.administrator,
+                by: context.grantor,
                 context.trace
             )
             return .done
@@ -148,22 +145,22 @@ extension WebServices {
         do {
             switch step.action {
             case .assign:
-                let done = try await assignments.assign(
+                let done = try await administration.assignments.assign(
                     step.role,
                     to: step.account,
                     in: step.scope,
                     until: step.expiresAt,
-                    by: context.administrator,
+                    by: context.grantor,
                     context.trace
                 )
                 let status = done.isNew ? 201 : 200
                 return AssignmentResult(status: status, code: nil, version: done.version)
             case .unassign:
-                let version = try await assignments.unassign(
+                let version = try await administration.assignments.unassign(
                     step.role,
                     from: step.account,
                     in: step.scope,
-                    by: context.administrator,
+                    by: context.grantor,
                     context.trace
                 )
                 return AssignmentResult(status: 204, code: nil, version: version)
