@@ -67,13 +67,18 @@ enum RoleReadStore {
         decode: decode
     )
 
-    /// Some roles.
+    /// Some roles, and all that they include: a node may have met none of them.
     static let find = Statement(
         "roles.find",
         """
+        WITH RECURSIVE reach AS (
+            SELECT w.id FROM unnest($1::uuid[]) AS w (id)
+            UNION
+            SELECT i.included_id FROM reach e JOIN role_includes i ON i.role_id = e.id
+        )
         SELECT \(columns)
-          FROM roles r
-         WHERE r.id = ANY($1)
+          FROM reach e
+          JOIN roles r ON r.id = e.id
         """,
         binds: [RoleID].self,
         decode: decode

@@ -57,7 +57,11 @@ extension WebServices {
         bindings.bind(RoleAPI.holders) { query, context in
             let role: RoleID = try context.id("id")
             _ = try await administration.roles.find(role)
-            let page = try await administration.assignments.holders(of: role, within: context.realm, query.page)
+            let page = try await administration.assignments.holders(
+                of: role,
+                within: context.realm,
+                query.page
+            )
             let items = page.items.map { AssignmentReply(assignment: $0, version: nil) }
             return Answer(AssignmentPageReply(page: Page(items, nextCursor: page.nextCursor)))
         }
@@ -99,7 +103,10 @@ extension WebServices {
 
     private func bindAssignments(_ bindings: inout Bindings) {
         bindings.bind(RoleAPI.assignments) { _, context in
-            let items = try await administration.assignments.list(try context.id("id"), within: context.realm)
+            let items = try await administration.assignments.list(
+                try context.id("id"),
+                within: context.realm
+            )
             return Answer(
                 AssignmentListReply(
                     items: items.map { AssignmentReply(assignment: $0, version: nil) }
