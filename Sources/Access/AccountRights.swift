@@ -24,6 +24,8 @@ package struct HeldRole: Hashable, Sendable {
 package struct AccountRights: Sendable {
     /// Of which version of its rights.
     package let version: Int64
+    /// The generation of its signature in the same snapshot.
+    package let generation: Int64
     /// What it holds, without what was over when it was read.
     package let held: [HeldRole]
     /// The organisations it is a member of and may act in.
@@ -34,8 +36,14 @@ package struct AccountRights: Sendable {
     package let unscoped: [RoleID]
 
     /// Rights.
-    package init(version: Int64, held: [HeldRole], organisations: Set<OrganisationID>) {
+    package init(
+        version: Int64,
+        generation: Int64,
+        held: [HeldRole],
+        organisations: Set<OrganisationID>
+    ) {
         self.version = version
+        self.generation = generation
         // Who has left an organisation holds nothing there, whatever the rows say.
         self.held = held.filter { one in
             one.scope.organisationID.map(organisations.contains) ?? true
@@ -47,7 +55,7 @@ package struct AccountRights: Sendable {
 
     /// Of nobody.
     package static func none(version: Int64) -> AccountRights {
-        AccountRights(version: version, held: [], organisations: [])
+        AccountRights(version: version, generation: .max, held: [], organisations: [])
     }
 
     /// The roles that count for a question about `resource`, asked while acting in `organisation`.

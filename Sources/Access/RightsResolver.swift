@@ -11,11 +11,14 @@ package struct RightsQuestion: Hashable, Sendable {
     package let account: AccountID
     /// The version that an answer must have seen.
     package let version: Int64
+    /// The generation of the account's signature that it must have seen.
+    package let generation: Int64
 
     /// A question.
-    package init(_ account: AccountID, version: Int64) {
+    package init(_ account: AccountID, version: Int64, generation: Int64 = .min) {
         self.account = account
         self.version = version
+        self.generation = generation
     }
 }
 
@@ -28,9 +31,17 @@ package final class RightsResolver: Sendable {
     /// The most accounts that one statement asks for.
     private static let chunk = 500
 
+    /// How long a reading counts: less than the margin for which the log tells of a change after
+    /// the last token has expired that it could matter to (revocation.md 1.9).
+    static let lifetime: Duration = .seconds(60)
+
+    private struct Reading {
+        let rights: AccountRights
+        let readAt: MonotonicInstant
+    }
     private struct State {
-        var young: [AccountID: AccountRights] = [:]
-        var old: [AccountID: AccountRights] = [:]
+        var young: [AccountID: Reading] = [:]
+        var old: [AccountID: Reading] = [:]
     }
     private let database: any PostgresExecutor
     private let reads = SharedRead<RightsQuestion>()
@@ -53,8 +64,11 @@ package final class RightsResolver: Sendable {
 
     /// What is known without asking; nil where PostgreSQL must be asked.
     package func known(_ question: RightsQuestion, at now: Timestamp) -> AccountRights? {
-        let rights = state.withLock { $0.young[question.account] ?? $0.old[question.account] }
-        guard let rights, rights.version >= question.version else { return nil }
+        let reading = state.withLock { $0.young[question.account] ?? $0.old[question.account] }
+        guard let reading, MonotonicInstant.now - reading.readAt < Self.lifetime else { return nil }
+        let rights = reading.rights
+        guard rights.version >= question.version, rights.generation >= question.generation
+        else { return nil }
         if let end = rights.expiresAt, end <= now { return nil }
         return rights
     }
@@ -87,8 +101,9 @@ package final class RightsResolver: Sendable {
             let part = Array(accounts[start..<min(start + Self.chunk, accounts.count)])
             statements.increment()
             resolved.increment(by: part.count)
+            let begun = MonotonicInstant.now
             for (account, rights) in try await database.rows(RightsStore.find(part)) {
-                remember(account, rights)
+                remember(account, Reading(rights: rights, readAt: begun))
                 // A database that lacks the version cannot say what is held (W10).
                 let isNew = rights.version >= wanted[account] ?? .max
                 answers[account] = isNew ? rights : .none(version: wanted[account] ?? 0)
@@ -100,16 +115,16 @@ package final class RightsResolver: Sendable {
         return answers
     }
 
-    private func remember(_ account: AccountID, _ rights: AccountRights) {
+    private func remember(_ account: AccountID, _ reading: Reading) {
         state.withLock { state in
             // Two readings may come back in either order.
             let before = state.young[account] ?? state.old[account]
-            if let before, before.version > rights.version { return }
+            if let before, before.rights.version > reading.rights.version { return }
             if state.young.count >= Self.generationLimit {
                 state.old = state.young
                 state.young = [:]
             }
-            state.young[account] = rights
+            state.young[account] = reading
         }
     }
 }
@@ -130,8 +145,10 @@ package enum RightsStore {
                        FROM organisation_members m
                        JOIN organisations o ON o.id = m.organisation_id
                       WHERE m.account_id = a.id
-                        AND o.state = 'active')
+                        AND o.state = 'active'),
+               g.generation
           FROM accounts a
+          JOIN account_signatures g ON g.account_id = a.id
          CROSS JOIN LATERAL (
                SELECT COALESCE(array_agg(l.role_id), '{}') AS roles,
                       COALESCE(array_agg(l.scope), '{}') AS scopes,
@@ -160,6 +177,7 @@ package enum RightsStore {
             }
             let rights = AccountRights(
                 version: try row.get(1, as: Int64.self),
+                generation: try row.get(6, as: Int64.self),
                 held: held,
                 organisations: Set(try row.get(5, as: [OrganisationID].self))
             )

@@ -30,6 +30,7 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case roleRemoved = "role.removed"
     case roleAssigned = "role.assigned"
     case roleUnassigned = "role.unassigned"
+    case routeRulesChanged = "route-rules.changed"
 }
 
 /// The four parameters that every recorded statement ends with, in this order.

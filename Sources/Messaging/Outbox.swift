@@ -16,6 +16,7 @@ package enum OutboxTopic: String, Sendable, CaseIterable {
     case roleChanged = "role.changed"
     case roleAssigned = "role.assigned"
     case roleUnassigned = "role.unassigned"
+    case routeRulesChanged = "route-rules.changed"
 }
 
 /// SQL of the outbox.

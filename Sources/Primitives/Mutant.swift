@@ -25,6 +25,8 @@ package enum Mutant: String, Sendable, CaseIterable {
     case staleRoles = "stale-roles"
     /// A change of what an account holds is not looked at (H28).
     case staleRights = "stale-rights"
+    /// The rules of gateways are not read again when the log tells of a change.
+    case staleRoutes = "stale-routes"
 
     /// An answer may be twice as old as the bound.
     case doubleBound = "double-bound"

@@ -175,6 +175,9 @@ package final class ReadIndex: Sendable {
         state.withLock { ($0.known.readAt, $0.known.isBlind, $0.set.roleChanges) }
     }
 
+    /// Counts the news of the rules of gateways.
+    package var routeChanges: Int { state.withLock { $0.set.routeChanges } }
+
     /// The database's clock at the last read.
     package var databaseTime: Timestamp { state.withLock { $0.known.databaseTime } }
 

@@ -26,12 +26,16 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
     case rights = 10
     /// Sessions of an account, some of which were ended: PostgreSQL knows which, as of `version`.
     case sessions = 11
+    /// The rules of gateways; the one subject is all of them.
+    case routeRules = 12
 
     /// Whether what it names is revoked up to a version only, and not altogether.
     package var hasVersions: Bool {
         switch self {
         case .token, .session, .signingKey: false
-        case .signature, .accountState, .role, .client, .tenant, .global, .rights, .sessions: true
+        case .signature, .accountState, .role, .client, .tenant, .global, .rights, .sessions,
+            .routeRules:
+            true
         }
     }
 

@@ -70,6 +70,7 @@ extension RevocationKind {
         case .global: "global"
         case .rights: "rights"
         case .sessions: "sessions"
+        case .routeRules: "route-rules"
         }
     }
 }

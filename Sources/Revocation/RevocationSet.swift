@@ -28,6 +28,8 @@ package struct RevocationSet: Sendable {
     package private(set) var roleChanges = 0
     /// Each role that there was news of, with the number of the last; as many as there are roles.
     private var roleNews: [RoleID: Int] = [:]
+    /// Counts the news of the rules of gateways.
+    package private(set) var routeChanges = 0
 
     /// Adds one; of two for a subject the greater version and the later expiry hold.
     ///
@@ -43,6 +45,7 @@ package struct RevocationSet: Sendable {
             roleChanges += 1
             roleNews[RoleID(high: entry.subject.high, low: entry.subject.low)] = roleChanges
         }
+        if entry.subject.kind == .routeRules { routeChanges += 1 }
         return true
     }
 

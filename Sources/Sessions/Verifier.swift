@@ -71,12 +71,15 @@ package struct Verifier: Sendable {
     ///
     /// A share of one statement; a signature check the first time.
     ///
-    /// - Parameter staleness: how long ago the last read of the log may have begun for this answer
-    ///   to come from memory; nil asks the log each time.
+    /// - Parameters:
+    ///   - staleness: how long ago the last read of the log may have begun for this answer to come
+    ///     from memory; nil asks the log each time.
+    ///   - confirmation: a read that this request has waited for already.
     /// - Throws: a fault where the revocation log cannot be read. Then nothing is accepted (W10).
     package func judge(
         _ token: [UInt8],
-        staleness: Duration? = nil
+        staleness: Duration? = nil,
+        after confirmation: Confirmation? = nil
     ) async throws -> Verdict {
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {
@@ -93,8 +96,9 @@ package struct Verifier: Sendable {
         }
         if isOver(claims) { return .refused(.expired, claims) }
         // Before the confirmation: what was in force by now must be seen by it.
-        let sample = sampler.draw(staleness: staleness)
-        if !isFresh(within: staleness) { try await confirm() }
+        let sample =
+            if let confirmation { confirmation.sample } else { sampler.draw(staleness: staleness) }
+        if confirmation == nil, !isFresh(within: staleness) { try await confirm() }
         var answered: Resolution = [:]
         for _ in 0..<2 {
             // The wait may have outlived the token, so `find` looks at its end again.
@@ -203,6 +207,34 @@ extension Verifier {
         }
     }
 
+    /// A read of the log that a request has waited for before its token was looked at.
+    package struct Confirmation: Sendable {
+        /// Drawn before the read.
+        let sample: SampleStart?
+    }
+
+    /// The same for a request that route rules judge: they are as new as the log tells.
+    package func confirm(_ routes: RouteKeeper) async throws {
+        try await confirm()
+        try await routes.catchUp(to: readIndex.routeChanges)
+    }
+
+    /// Waits for that, unless what is in memory is fresh enough.
+    package func confirmation(
+        _ routes: RouteKeeper,
+        staleness: Duration?
+    ) async throws -> Confirmation {
+        // Before the read, as in `judge`.
+        let sample = sampler.draw(staleness: staleness)
+        if !isFresh(within: staleness, routes) { try await confirm(routes) }
+        return Confirmation(sample: sample)
+    }
+
+    /// Whether the last read is fresh, and the rules hold what it has brought.
+    package func isFresh(within limit: Duration?, _ routes: RouteKeeper) -> Bool {
+        isFresh(within: limit) && routes.holds(readIndex.routeChanges)
+    }
+
     /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
     /// (revocation.md 1.7, bounded mode).
     package func isFresh(within limit: Duration?) -> Bool {
@@ -291,6 +323,22 @@ extension Verifier {
             let lowest = set.lowestVersion(of: .init(.rights, claims.accountID))
         else { return claims.rightsVersion }
         return max(claims.rightsVersion, lowest)
+    }
+
+    /// What is held by an account that is asked about without a token of its own: the question that
+    /// an answer of now must have seen; confirm first.
+    package func question(about account: AccountID) -> RightsQuestion {
+        readIndex.look { set in
+            let ends = [
+                set.lowestVersion(of: .init(.signature, account)),
+                set.lowestVersion(of: .init(.accountState, account)),
+            ]
+            return RightsQuestion(
+                account,
+                version: set.lowestVersion(of: .init(.rights, account)) ?? .min,
+                generation: ends.compactMap(\.self).max() ?? .min
+            )
+        }
     }
 
     /// Why a genuine token is refused, as far as the revocations tell; nil for nothing.

@@ -29,6 +29,7 @@ struct Node: Sendable {
     let horizon: TokenHorizon
     let keys: KeyKeeper
     let roles: RoleKeeper
+    let routes: RouteKeeper
     let readIndex: ReadIndex
     let sampler: RevocationSampler
     let members: AuthorityMembers
@@ -99,6 +100,11 @@ struct Node: Sendable {
             logger: log("watchword.access"),
             metrics: metrics
         )
+        let routes = RouteKeeper(
+            isOn: settings.web.judgesRoutes,
+            database: pool,
+            logger: log("watchword.access")
+        )
         let readIndex = ReadIndex(
             database: pool,
             members: members,
@@ -135,6 +141,7 @@ struct Node: Sendable {
             keys: keys,
             horizon: horizon,
             roles: roles,
+            routes: routes,
             readIndex: readIndex,
             sampler: sampler,
             hashing: hashing,
@@ -158,6 +165,7 @@ struct Node: Sendable {
             horizon: horizon,
             keys: keys,
             roles: roles,
+            routes: routes,
             readIndex: readIndex,
             sampler: sampler,
             members: members,
@@ -189,6 +197,7 @@ struct Node: Sendable {
         keys: KeyKeeper,
         horizon: TokenHorizon,
         roles: RoleKeeper,
+        routes: RouteKeeper,
         readIndex: ReadIndex,
         sampler: RevocationSampler,
         hashing: PasswordHashing,
@@ -272,13 +281,16 @@ struct Node: Sendable {
                 roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
                 assignments: Assignments(revoker: revoker, database: pool, entropy: entropy)
             ),
+            routes: routes,
+            routeRules: RouteRules(database: pool, revoker: revoker, entropy: entropy),
             cookies: SessionCookies(isSecure: issuer.hasPrefix("https://")),
             verify: VerifySettings(
                 source: settings.web.verifySource,
                 believesEveryPeer: settings.server.mode == .development,
                 readsRequirements: settings.web.verifyReadsRequirements,
                 allowedOrigins: settings.web.allowedOrigins.union([issuer]),
-                mode: settings.web.verifyMode
+                mode: settings.web.verifyMode,
+                judgesRoutes: settings.web.judgesRoutes
             ),
             verifyCounters: VerifyCounters(metrics)
         )

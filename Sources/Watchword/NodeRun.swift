@@ -56,6 +56,7 @@ extension Node {
         try await horizon.assert()
         try await keys.start()
         try await roles.reload()
+        try await routes.reload()
         try await readIndex.load()
     }
 
@@ -72,8 +73,7 @@ extension Node {
         let sweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, horizon, keys, roles, sweeper, keeper, sampler,
-            desks,
+            pool, redis, partitions, horizon, keys, roles, routes, sweeper, keeper, sampler, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(

@@ -31,6 +31,10 @@ package struct WebServices: Sendable {
     package let rights: RightsResolver
     /// Looking after others' accounts.
     package let administration: AdministrationServices
+    /// The rules of gateways, as this node holds them.
+    package let routes: RouteKeeper
+    /// Reading and changing those rules.
+    package let routeRules: RouteRules
     /// How cookies are written and read.
     package let cookies: SessionCookies
     /// How `/verify` reads requests.
@@ -52,6 +56,8 @@ package struct WebServices: Sendable {
         roles: RoleKeeper,
         rights: RightsResolver,
         administration: AdministrationServices,
+        routes: RouteKeeper,
+        routeRules: RouteRules,
         cookies: SessionCookies,
         verify: VerifySettings,
         verifyCounters: VerifyCounters
@@ -68,6 +74,8 @@ package struct WebServices: Sendable {
         self.roles = roles
         self.rights = rights
         self.administration = administration
+        self.routes = routes
+        self.routeRules = routeRules
         self.cookies = cookies
         self.verify = verify
         self.verifyCounters = verifyCounters
@@ -81,6 +89,7 @@ package struct WebServices: Sendable {
         bindGateway(&bindings)
         bindRoles(&bindings)
         bindUsers(&bindings)
+        bindRouteRules(&bindings)
         return bindings.finish()
     }
 }
@@ -91,6 +100,7 @@ package enum PublicAPI {
     package static let catalogue = Catalogue(
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations
+            + RouteRuleAPI.operations
     )
 }
 

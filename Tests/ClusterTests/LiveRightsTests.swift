@@ -37,7 +37,11 @@ import Testing
         }
 
         /// A role that was made.
-        func role(_ stem: String, _ permissions: [String], includes: [String] = []) async throws
+        func role(
+            _ stem: String,
+            _ permissions: [String],
+            includes: [String] = []
+        ) async throws
             -> String
         {
             let held = permissions.map { "\"\($0)\"" }.joined(separator: ",")
@@ -200,12 +204,16 @@ import Testing
         #expect(try await give(clerk, to: chief.id).code == "permission-not-held")
         // Not by way of a role either: a new one, a changed one, an included one (S3-T2).
         for (method, path, json) in [
-            ("POST", "/roles", "{\"name\":\"\(scene.name("new"))\",\"permissions\":[\"\(bills)\"]}"),
+            (
+                "POST", "/roles",
+                "{\"name\":\"\(scene.name("new"))\",\"permissions\":[\"\(bills)\"]}"
+            ),
             ("POST", "/roles", "{\"name\":\"\(scene.name("new"))\",\"permissions\":[\"*:*\"]}"),
             ("POST", "/roles", "{\"name\":\"\(scene.name("new"))\",\"includes\":[\"\(other)\"]}"),
             ("PATCH", "/roles/\(clerk)", "{\"permissions\":[\"\(bills)\"]}"),
             ("PATCH", "/roles/\(clerk)", "{\"includes\":[\"\(other)\"]}"),
-            ("PATCH", "/roles/\(other)", "{\"permissions\":[]}"), ("DELETE", "/roles/\(other)", nil),
+            ("PATCH", "/roles/\(other)", "{\"permissions\":[]}"),
+            ("DELETE", "/roles/\(other)", nil),
         ] as [(String, String, String?)] {
             let answer = try await scene.call(method, path, json, as: scene.tokens)
             #expect(answer.code == "permission-not-held", "\(method) \(json ?? "") \(answer.body)")

@@ -50,7 +50,7 @@ import Web
         case .client: (RevocationSubject.client(named: claims.clientID), issued + 1)
         case .global: (RevocationSubject(only: .global), issued + 1)
         case .rights: (RevocationSubject(kind, claims.accountID), claims.rightsVersion + 1)
-        case .signature, .accountState, .role, .tenant, .sessions:
+        case .signature, .accountState, .role, .tenant, .sessions, .routeRules:
             (RevocationSubject(kind, claims.accountID), claims.signatureGeneration + 1)
         }
     }

@@ -16,6 +16,7 @@ import Tokens
         + AccountStore.statements + AccessStatements.all + SignInStore.statements
         + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
         + Migrator.statements + AuthorityStore.statements + AdministrationStore.statements
+        + RouteRuleStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

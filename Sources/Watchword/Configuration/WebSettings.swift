@@ -18,6 +18,8 @@ struct WebSettings: Sendable {
     let verifySource: OriginalRequestSource
     /// Whether requirements in the query of `/verify` count.
     let verifyReadsRequirements: Bool
+    /// Whether route rules judge every request to `/verify`.
+    let judgesRoutes: Bool
     /// How fresh the answers of `/verify` are.
     let verifyMode: VerifyMode
     /// Whether `/verify` is answered from its raw bytes where that can be done.
@@ -77,6 +79,7 @@ struct WebSettings: Sendable {
             default: true,
             help: "Whether permission=, role= and scope= in the query of /verify must hold."
         )
+        judgesRoutes = Self.judgesRoutes(source, verifySource)
         verifyMode = Self.mode(source)
         hasFastPath = source.boolean(
             "verify.fast_path",
@@ -95,6 +98,34 @@ struct WebSettings: Sendable {
             within: 100...10_000_000,
             help: "Checked tokens a node remembers with their answers, about 4 KiB each."
         )
+    }
+
+    private enum Switch: String, CaseIterable {
+        case off
+        case on
+    }
+
+    private static func judgesRoutes(
+        _ source: SettingsSource,
+        _ original: OriginalRequestSource
+    ) -> Bool {
+        let choice = source.choice(
+            "verify.route_rules",
+            Switch.self,
+            default: .off,
+            help: "on: every request to /verify must be let pass by a route rule as well, and what"
+                + " no rule is for is refused. verify.original_request must name a source then."
+        )
+        if choice == .on, original == .auto {
+            source.complain(
+                SettingComplaint(
+                    "verify.route_rules",
+                    "verify.route_rules is on, so verify.original_request must name the one source"
+                        + " that is believed: x-forwarded, x-original or request-line."
+                )
+            )
+        }
+        return choice == .on
     }
 
     private enum ModeName: String, CaseIterable {

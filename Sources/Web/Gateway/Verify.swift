@@ -44,6 +44,8 @@ package struct VerifySettings: Sendable {
     package var allowedOrigins: Set<String>
     /// How fresh the answers are.
     package var mode: VerifyMode
+    /// Whether route rules judge every request.
+    package var judgesRoutes: Bool
 
     /// Settings of a listener.
     package init(
@@ -51,19 +53,22 @@ package struct VerifySettings: Sendable {
         believesEveryPeer: Bool,
         readsRequirements: Bool,
         allowedOrigins: Set<String>,
-        mode: VerifyMode
+        mode: VerifyMode,
+        judgesRoutes: Bool = false
     ) {
         self.source = source
         self.believesEveryPeer = believesEveryPeer
         self.readsRequirements = readsRequirements
         self.allowedOrigins = allowedOrigins
         self.mode = mode
+        self.judgesRoutes = judgesRoutes
     }
 }
 
 extension WebServices {
     func verifyRequest(_ context: RequestContext) async throws -> Reply {
         verifyCounters.general.increment()
+        if verify.judgesRoutes { return try await verifyRoute(context) }
         let credential = try Credential(context.headers, cookies)
         let original = try OriginalRequest(context, verify)
         let requirements = try Requirements(
@@ -71,9 +76,44 @@ extension WebServices {
             query: context.query,
             isRead: verify.readsRequirements
         )
+        return try await verifyCaller(context, credential, original, requirements)
+    }
+
+    /// What the rules say comes first: whom nobody may pass, and who may pass without a credential,
+    /// is told without a look at it.
+    private func verifyRoute(_ context: RequestContext) async throws -> Reply {
+        let original = try OriginalRequest(context, verify)
+        let question = try RouteQuestion(context, verify)
+        let requirements = try Requirements(
+            path: context.path,
+            query: context.query,
+            isRead: verify.readsRequirements
+        )
+        let staleness = verify.mode.staleness(requirements.maximumAge)
+        let confirmation = try await verifier.confirmation(routes, staleness: staleness)
+        guard let match = routes.table.match(question) else { throw RouteRefused() }
+        let wanted = requirements.adding(match)
+        guard match.rule.definition.access != .everybody || wanted.needsCredential else {
+            return publicReply(ageInMilliseconds: verifier.ageInMilliseconds)
+        }
+        let credential = try Credential(context.headers, cookies)
+        return try await verifyCaller(context, credential, original, wanted, after: confirmation)
+    }
+
+    private func verifyCaller(
+        _ context: RequestContext,
+        _ credential: Credential,
+        _ original: OriginalRequest,
+        _ requirements: Requirements,
+        after confirmation: Verifier.Confirmation? = nil
+    ) async throws -> Reply {
         let claims: AccessClaims
         let staleness = verify.mode.staleness(requirements.maximumAge)
-        switch try await verifier.judge(credential.token, staleness: staleness) {
+        switch try await verifier.judge(
+            credential.token,
+            staleness: staleness,
+            after: confirmation
+        ) {
         case .accepted(let found): claims = found
         case .refused(let flaw, _): throw flaw
         }
@@ -114,6 +154,19 @@ extension WebServices {
         )
     }
 
+    /// What a gateway hears of a request that anybody may make: nobody makes it, whatever it shows,
+    /// so that no stale cookie can close a page that is public, nor a good one open more.
+    func publicReply(ageInMilliseconds: Int64) -> Reply {
+        Reply(
+            200,
+            headers: [
+                .authUser: "", .authSession: "", .authRoles: "", .authScopes: "",
+                .authClient: "", .authOrganisation: "", .mode: verify.mode.name,
+                .age: String(ageInMilliseconds),
+            ]
+        )
+    }
+
     /// A browser sends its cookies along whoever wrote the page, so a request that may change
     /// something must show the CSRF value, and a WebSocket must come from an allowed origin.
     private func checkBrowser(
@@ -143,9 +196,14 @@ struct Requirements {
     private(set) var resource: String?
     /// `max_age`: how many milliseconds old the answer may be.
     private(set) var maximumAge: Duration?
+    /// Nobody can hold what is wanted (W10).
+    private var isImpossible = false
 
     /// The most requirements of one request.
     static let limit = 20
+
+    /// Nothing.
+    init() {}
 
     init(path: String, query: String?, isRead: Bool) throws(WebRefusal) {
         guard isRead, path == "/verify", let query else { return }
@@ -190,9 +248,23 @@ struct Requirements {
     }
 
     /// Whether nothing is wanted.
-    var isEmpty: Bool {
-        permissions.isEmpty && roles.isEmpty && scopes.isEmpty && maximumAge == nil
-            && resource == nil
+    var isEmpty: Bool { !needsCredential && maximumAge == nil && resource == nil }
+
+    /// Whether something is wanted that only a credential can show.
+    var needsCredential: Bool {
+        !(permissions.isEmpty && roles.isEmpty && scopes.isEmpty) || isImpossible
+    }
+
+    /// All of it, and what a route rule wants as well.
+    func adding(_ match: RouteMatch) -> Requirements {
+        var all = self
+        all.permissions += match.rule.definition.permissions
+        all.roles += match.rule.definition.roles
+        all.scopes += match.rule.definition.scopes
+        // The rule's alone: one from the query would make more roles count.
+        all.resource = match.resource
+        all.isImpossible = match.isUnfit
+        return all
     }
 
     func hold(
@@ -200,8 +272,15 @@ struct Requirements {
         _ holding: Holding,
         named names: [String]
     ) -> Bool {
+        guard !isImpossible else { return false }
         let granted = claims.scope.split(separator: " ").map(String.init)
         return roles.allSatisfy(names.contains) && scopes.allSatisfy(granted.contains)
             && permissions.allSatisfy(holding.permits)
     }
+}
+
+/// No route rule lets a request pass.
+struct RouteRefused: Refusal {
+    var code: ProblemCode { .permissionDenied }
+    var detail: String? { "No route rule is for this request." }
 }

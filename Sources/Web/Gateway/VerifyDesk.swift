@@ -181,7 +181,9 @@ final class VerifyDesk: @unchecked Sendable {
         from front: VerifyFront
     ) -> Start {
         // What is held in an organisation, or on a resource, is the general path's to resolve.
-        guard isOpen, head.isPlain(source), !head.hasOrganisation, let place = head.token else {
+        guard isOpen, !services.verify.judgesRoutes, head.isPlain(source), !head.hasOrganisation,
+            let place = head.token
+        else {
             return .general
         }
         var requirements: Requirements?

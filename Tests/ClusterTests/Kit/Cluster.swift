@@ -15,6 +15,8 @@ final class Cluster: Sendable {
         var publicURL = "https://auth.example.test"
         /// Whether nginx is in front.
         var hasGateway = false
+        /// Its configuration, one of those that we ship.
+        var gatewaySample = Gateway.sample
         /// Further variables, for every node.
         var variables: [String: String] = [:]
         /// Further variables of single nodes.
@@ -119,7 +121,9 @@ final class Cluster: Sendable {
             for try await pair in group { found.append(pair) }
             return found.sorted { $0.0 < $1.0 }.map(\.1)
         }
-        gatewayIfAny = plan.hasGateway ? try await Gateway.start(nodes, secrets: secrets) : nil
+        gatewayIfAny =
+            plan.hasGateway
+            ? try await Gateway.start(nodes, plan.gatewaySample, secrets: secrets) : nil
     }
 
     deinit {

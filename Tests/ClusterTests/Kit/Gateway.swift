@@ -46,8 +46,17 @@ final class Gateway: Sendable {
         Repository.text("docs/gateways/nginx/cluster.conf")
     }
 
+    /// The sample for gateways whose routes are rules, as it is shipped.
+    static var routesSample: String {
+        Repository.text("docs/gateways/nginx/routes.conf")
+    }
+
     /// Starts nginx before `nodes`.
-    static func start(_ nodes: [NodeProcess], secrets: KnownSecrets?) async throws -> Gateway {
+    static func start(
+        _ nodes: [NodeProcess],
+        _ sample: String = sample,
+        secrets: KnownSecrets?
+    ) async throws -> Gateway {
         let folder = try PrivateFolder.make("ww-nginx")
         let janitor = try PrivateFolder.removeAtExit(folder)
         let application = try EchoServer()

@@ -1,0 +1,89 @@
+// Keeps the node's rules of gateways as new as what the revocation log has told of them. A check
+// never rests on rules that are older: the batch that reveals a change reads them anew before it is
+// answered, and where that fails, every request that needs rules is answered 503 (W10, W11).
+package import Logging
+package import Postgres
+import Primitives
+import ServiceLifecycle
+import Synchronization
+
+/// Keeps the node's table of rules.
+package final class RouteKeeper: Service {
+    /// The rules are read all at once.
+    private enum Everything { case everything }
+    private struct State {
+        var table = RouteTable.empty
+        /// Which news of the revocation log the table holds.
+        var holds = 0
+    }
+    /// Whether this node judges requests by rules.
+    package let isOn: Bool
+    private let database: any PostgresExecutor
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let reads = SharedRead<Everything>()
+
+    /// How long one reading may take.
+    private static let readLimit: Duration = .seconds(2)
+
+    /// A keeper that has loaded nothing yet, and never does where it is off.
+    package init(isOn: Bool, database: any PostgresExecutor, logger: Logger) {
+        self.isOn = isOn
+        self.database = database
+        self.logger = logger
+    }
+
+    /// The table as it is now; `catchUp` first.
+    package var table: RouteTable { state.withLock { $0.table } }
+
+    /// Whether the table holds so many of the news of the revocation log.
+    package func holds(_ changes: Int) -> Bool {
+        !isOn || state.withLock { $0.holds } >= changes
+    }
+
+    /// Reads the rules, unless a reading that began after so many news has done so.
+    ///
+    /// One statement for all who wait.
+    package func catchUp(to changes: Int) async throws {
+        #if DEBUG
+        if Mutant.active == .staleRoutes { return }
+        #endif
+        // Who has waited twice for a reading that was begun too early has waited enough.
+        for _ in 0..<3 where !holds(changes) {
+            _ = try await reads.run(.everything) {
+                try await read()
+                state.withLock { $0.holds = max($0.holds, changes) }
+            }
+        }
+        guard holds(changes) else { throw SharedReadFault.unread }
+    }
+
+    /// Reads the rules, where they are on.
+    package func reload() async throws {
+        guard isOn else { return }
+        _ = try await reads.run(.everything) { try await read() }
+    }
+
+    private func read() async throws {
+        let rows = try await database.rows(
+            RouteRuleStore.list(),
+            deadline: .after(Self.readLimit)
+        )
+        let table = try RouteTable(rows.compactMap(\.rule), version: rows.first?.version ?? 0)
+        state.withLock { $0.table = table }
+    }
+
+    /// Reads the rules every minute until shutdown.
+    package func run() async throws {
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(60)) }
+                try await reload()
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning("the rules could not be read again", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+// The handlers of the operations on route rules.
+import Access
+import HTTPTypes
+import Primitives
+import Tokens
+
+extension WebServices {
+    func bindRouteRules(_ bindings: inout Bindings) {
+        bindings.bind(RouteRuleAPI.list) { query, _ in try await listRoutes(query.page) }
+        bindings.bind(RouteRuleAPI.get) { _, context in
+            try Self.reply(try context.id("id"), of: try await routeRules.table())
+        }
+        bindings.bind(RouteRuleAPI.insert) { request, context in
+            let (id, table) = try await routeRules.insert(
+                request.definition,
+                at: request.position,
+                by: try context.routeEditor(mustHaveSeen: false)
+            )
+            return try Self.reply(id, of: table)
+        }
+        bindings.bind(RouteRuleAPI.replace) { request, context in
+            let table = try await routeRules.replace(
+                with: request.definitions,
+                by: try context.routeEditor(mustHaveSeen: true)
+            )
+            let shadows = table.shadows()
+            let rules = table.rules.indices.map { RouteRuleReply($0, of: table, shadows) }
+            return Answer(
+                RouteRuleSetReply(rules: rules, version: table.version),
+                headers: table.headers
+            )
+        }
+        bindings.bind(RouteRuleAPI.update) { patch, context in
+            let id: RouteRuleID = try context.id("id")
+            let table = try await routeRules.update(
+                id,
+                to: patch.position,
+                by: try context.routeEditor(mustHaveSeen: true)
+            ) { patch.apply(to: &$0) }
+            return try Self.reply(id, of: table)
+        }
+        bindings.bind(RouteRuleAPI.delete) { _, context in
+            try await routeRules.delete(
+                try context.id("id"),
+                by: try context.routeEditor(mustHaveSeen: false)
+            )
+            return .done
+        }
+        bindings.bind(RouteRuleAPI.explain) { request, context in
+            Answer(try await explainRoute(request, context))
+        }
+    }
+
+    private static func reply(
+        _ id: RouteRuleID,
+        of table: RouteTable
+    ) throws -> Answer<RouteRuleReply> {
+        guard let index = table.rules.firstIndex(where: { $0.id == id }) else {
+            throw RouteRefusal.notThere
+        }
+        return Answer(RouteRuleReply(index, of: table, table.shadows()), headers: table.headers)
+    }
+
+    private func listRoutes(_ page: PageRequest) async throws -> Answer<RouteRulePageReply> {
+        let table = try await routeRules.table()
+        var start = 0
+        if let cursor = page.cursor {
+            guard let last = table.rules.firstIndex(where: { $0.id.bytes == cursor.bytes }) else {
+                throw RouteRefusal.invalid([
+                    MemberError("cursor", "invalid-cursor", "is the place of a rule that is gone")
+                ])
+            }
+            start = last + 1
+        }
+        let end = min(start + page.limit, table.rules.count)
+        let shadows = table.shadows()
+        let items = (start..<end).map { RouteRuleReply($0, of: table, shadows) }
+        let next = end < table.rules.count ? Cursor(table.rules[end - 1].id.bytes) : nil
+        return Answer(
+            RouteRulePageReply(page: Page(items, nextCursor: next), version: table.version),
+            headers: table.headers
+        )
+    }
+
+    /// What would become of a request, by the rules as they are in the database.
+    private func explainRoute(
+        _ request: ExplainRouteRequest,
+        _ context: RequestContext
+    ) async throws -> RouteExplanationReply {
+        if let account = request.account, account != context.claims.accountID {
+            let holding = try await hold(context.claims)
+            guard holding.permits(AdminPermission.accessCheck.rawValue) else {
+                throw GateRefusal.permissionDenied
+            }
+        }
+        guard let question = RouteQuestion(request) else {
+            return RouteExplanationReply(verdict: .refused, isAmbiguous: true)
+        }
+        let table = try await routeRules.table()
+        let match = table.match(question)
+        let index = match.map { $0.rule.position - 1 }
+        var answer = RouteExplanationReply(verdict: .refused)
+        answer.earlier = table.rules.indices.prefix(index ?? table.rules.count).compactMap {
+            index in
+            table.mismatch(index, question).map {
+                PassedOverReply(rule: table.rules[index], reason: $0)
+            }
+        }
+        guard let match, let index else { return answer }
+        answer.rule = RouteRuleReply(index, of: table, table.shadows())
+        answer.resource = match.resource
+        switch match.rule.definition.access {
+        case .everybody: answer.verdict = .passes
+        case .authenticated:
+            answer.verdict = try await verdict(match, request.account, context)
+        }
+        return answer
+    }
+
+    /// Whether an account passes with a token that has no scopes, as signing in gives.
+    private func verdict(
+        _ match: RouteMatch,
+        _ account: AccountID?,
+        _ context: RequestContext
+    ) async throws -> RouteVerdict {
+        guard let account else { return match.isUnfit ? .refused : .depends }
+        let found = try await routeRules.roles(of: account, on: match.resource, now: context.now)
+        guard let held = found else { throw RouteRefusal.notThere }
+        var claims = context.claims
+        claims.accountID = account
+        claims.roles = held
+        claims.scope = ""
+        let snapshot = try await roles.snapshot(knowing: held)
+        let holding = Holding(roles: held, snapshot: snapshot, narrowedTo: nil)
+        let holds = Requirements().adding(match).hold(for: claims, holding, named: holding.names)
+        return holds ? .passes : .refused
+    }
+}
+
+extension RequestContext {
+    /// The caller as somebody who changes rules.
+    ///
+    /// - Throws: `version-required` without `If-Match` where it must be there, `version-mismatch`
+    ///   for one that no version has.
+    fileprivate func routeEditor(mustHaveSeen: Bool) throws(WebRefusal) -> RouteEditor {
+        let values = headers[values: .ifMatch]
+        var seen = SeenRoutes.any
+        if let value = values.first {
+            if values.count > 1 || value != "*" {
+                let text = value.dropFirst().dropLast()
+                guard values.count == 1, let version = Int64(text), value == "\"\(version)\"" else {
+                    throw WebRefusal(.versionMismatch)
+                }
+                seen = .version(version)
+            }
+        } else if mustHaveSeen {
+            throw WebRefusal(.versionRequired)
+        }
+        return RouteEditor(account: claims.accountID, trace: trace, seen: seen)
+    }
+}
+
+extension RouteTable {
+    /// The version of all rules, as `ETag`.
+    fileprivate var headers: HTTPFields { [.eTag: "\"\(version)\""] }
+}
+
+extension RouteQuestion {
+    /// The question of somebody who tries out; nil for what is ambiguous.
+    ///
+    /// Without a host only rules for any host are for it.
+    fileprivate init?(_ request: ExplainRouteRequest) {
+        guard RouteDefinition.isMethod(request.method), let path = RoutePath(request.path) else {
+            return nil
+        }
+        guard let text = request.host else {
+            self.init(method: request.method, host: "", path: path)
+            return
+        }
+        guard let host = RouteHost.read(text) else { return nil }
+        self.init(method: request.method, host: host, path: path)
+    }
+}
