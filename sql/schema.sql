@@ -99,6 +99,19 @@ CREATE TABLE public.audit_events (
 )
 PARTITION BY RANGE (id);
 
+CREATE TABLE public.idempotency_keys (
+    account_id uuid NOT NULL,
+    key_digest bytea NOT NULL,
+    attempt_id uuid NOT NULL,
+    master_key_version integer NOT NULL,
+    request bytea NOT NULL,
+    answer bytea,
+    created_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    CONSTRAINT idempotency_keys_answer_done CHECK (((answer IS NULL) OR (done_at IS NOT NULL))),
+    CONSTRAINT idempotency_keys_digest_length CHECK ((length(key_digest) = 32))
+);
+
 CREATE TABLE public.keys (
     id uuid NOT NULL,
     use text NOT NULL,
@@ -319,6 +332,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.audit_events
     ADD CONSTRAINT audit_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key_digest);
+
 ALTER TABLE ONLY public.keys
     ADD CONSTRAINT keys_pkey PRIMARY KEY (id);
 
@@ -388,6 +404,8 @@ CREATE INDEX accounts_state_idx ON public.accounts USING btree (state, id);
 CREATE INDEX api_keys_account_idx ON public.api_keys USING btree (account_id, id);
 
 CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (account_id, id);
+
+CREATE INDEX idempotency_keys_created_idx ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX login_history_account_idx ON ONLY public.login_history USING btree (account_id, id);
 

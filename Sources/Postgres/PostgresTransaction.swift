@@ -152,7 +152,7 @@ extension PostgresPool {
     /// Runs `body` in a transaction: commits when it returns, rolls back when it throws.
     ///
     /// One round trip more than its statements take: `BEGIN` travels with the first of them. Not
-    /// repeated on conflicts; callers order their locks.
+    /// repeated on conflicts; callers order their locks. `TransactionOpening` goes first.
     ///
     /// - Parameters:
     ///   - deadline: for the whole of it; without one, the configured deadline.
@@ -168,7 +168,9 @@ extension PostgresPool {
             session.post(PostgresTransaction.begin)
             let value: R
             do {
-                value = try await body(PostgresTransaction(session))
+                let transaction = PostgresTransaction(session)
+                if let open = TransactionOpening.current { try await open(transaction) }
+                value = try await body(transaction)
             } catch {
                 await session.rollBack()
                 throw error

@@ -37,6 +37,7 @@ struct Node: Sendable {
     let keeper: AuthorityKeeper
     let hashing: PasswordHashing
     let drain: Drain
+    let answers: IdempotencyKeeper
     let web: WebServices
     let log: @Sendable (String) -> Logger
 
@@ -81,10 +82,11 @@ struct Node: Sendable {
             logger: log("watchword.authority"),
             metrics: metrics
         )
+        let masterKey = try MasterKey(secret)
         let keys = KeyKeeper(
             database: pool,
             revoker: revoker,
-            masterKey: try MasterKey(secret),
+            masterKey: masterKey,
             settings: settings.keys,
             clock: clock,
             entropy: entropy,
@@ -131,6 +133,12 @@ struct Node: Sendable {
             entropy: entropy,
             metrics: metrics
         )
+        let answers = IdempotencyKeeper(
+            database: pool,
+            masterKey: masterKey,
+            clock: clock,
+            logger: log("watchword.idempotency")
+        )
         let web = makeWeb(
             settings,
             clock: clock,
@@ -146,6 +154,7 @@ struct Node: Sendable {
             sampler: sampler,
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
+            answers: answers,
             metrics: metrics
         )
         return Node(
@@ -181,6 +190,7 @@ struct Node: Sendable {
             ),
             hashing: hashing,
             drain: Drain(),
+            answers: answers,
             web: web,
             log: log
         )
@@ -202,6 +212,7 @@ struct Node: Sendable {
         sampler: RevocationSampler,
         hashing: PasswordHashing,
         cache: TokenCache,
+        answers: IdempotencyKeeper,
         metrics: MetricsRegistry
     ) -> WebServices {
         let minting = Minting(
@@ -292,7 +303,8 @@ struct Node: Sendable {
                 mode: settings.web.verifyMode,
                 judgesRoutes: settings.web.judgesRoutes
             ),
-            verifyCounters: VerifyCounters(metrics)
+            verifyCounters: VerifyCounters(metrics),
+            answers: answers
         )
     }
 }

@@ -41,6 +41,8 @@ package struct WebServices: Sendable {
     package let verify: VerifySettings
     /// Which way `/verify` was answered.
     package let verifyCounters: VerifyCounters
+    /// What came of calls with an idempotency key.
+    package let answers: any IdempotentAnswers
 
     /// The services of a node.
     package init(
@@ -60,7 +62,8 @@ package struct WebServices: Sendable {
         routeRules: RouteRules,
         cookies: SessionCookies,
         verify: VerifySettings,
-        verifyCounters: VerifyCounters
+        verifyCounters: VerifyCounters,
+        answers: any IdempotentAnswers
     ) {
         self.register = register
         self.accounts = accounts
@@ -79,11 +82,16 @@ package struct WebServices: Sendable {
         self.cookies = cookies
         self.verify = verify
         self.verifyCounters = verifyCounters
+        self.answers = answers
     }
 
     /// The routes of the public listener.
     package func publicRoutes() -> [Route] {
-        var bindings = Bindings(PublicAPI.catalogue, gatekeeper: gatekeeper)
+        var bindings = Bindings(
+            PublicAPI.catalogue,
+            answers: answers,
+            gatekeeper: gatekeeper
+        )
         bindAccounts(&bindings)
         bindSessions(&bindings)
         bindGateway(&bindings)

@@ -65,6 +65,12 @@ package struct TestNode: Sendable {
     /// Makes and drops partitions.
     package var partitions: PartitionKeeper { node.partitions }
 
+    /// The statements of its kept answers.
+    package static var answerStatements: [StatementInfo] { IdempotencyStore.statements }
+
+    /// Forgets answers to idempotency keys that are kept no longer.
+    package func sweepAnswers() async throws { try await node.answers.sweep() }
+
     /// The value of a metric without labels.
     package func value(_ name: String) -> Int {
         for line in metrics.exposition().split(separator: "\n") where line.hasPrefix("\(name) ") {

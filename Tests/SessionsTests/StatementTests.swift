@@ -17,6 +17,7 @@ import Tokens
         + RefreshStore.statements + SessionStore.statements + PartitionKeeper.statements
         + Migrator.statements + AuthorityStore.statements + AdministrationStore.statements
         + RouteRuleStore.statements
+        + TestNode.answerStatements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

@@ -26,7 +26,8 @@ package enum UserAPI {
         "\(path)/{id}",
         summary: "One account with its roles and its profile.",
         tag: tag,
-        gate: .delegated(.usersRead)
+        gate: .delegated(.usersRead),
+        traits: [.answersVersion]
     )
     static let disable = Operation<NoInput, NoReply>(
         "users.disable",

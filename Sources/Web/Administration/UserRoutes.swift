@@ -19,7 +19,7 @@ extension WebServices {
                 in: context.realm,
                 now: context.now
             )
-            return Answer(UserReply(detail: detail), headers: [.eTag: detail.entityTag])
+            return Answer(UserReply(detail: detail)).with(version: detail.version)
         }
         bindings.bind(UserAPI.disable) { _, context in
             try await users.changeState.disable(context.id("id"), by: administrator(context))
@@ -61,9 +61,4 @@ extension RequestContext {
         guard let caller else { preconditionFailure("this gate lets anyone pass") }
         return caller.realm
     }
-}
-
-extension AccountDetail {
-    /// The strong validator of this state (RFC 9110 section 8.8.3).
-    var entityTag: String { "\"v\(version)\"" }
 }

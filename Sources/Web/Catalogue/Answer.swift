@@ -6,7 +6,7 @@ package struct Answer<Output: ReplyBody>: Sendable {
     let body: any ReplyBody
     let status: Int?
     let cookies: [SetCookie]
-    let headers: HTTPFields
+    private(set) var headers: HTTPFields
 
     /// The declared body with the declared status.
     package init(_ body: Output, cookies: [SetCookie] = [], headers: HTTPFields = [:]) {
@@ -32,6 +32,26 @@ package struct Answer<Output: ReplyBody>: Sendable {
         Self(body: body, status: status, cookies: cookies)
     }
 
+    /// The same answer with the version of what it shows, as `ETag`.
+    package func with(version: Int64) -> Self { with(.eTag, EntityTags.field(version)) }
+
+    /// The same answer with the place of what was made: the path of `operation`, whose parameters
+    /// are `segments` in order.
+    package func with(location operation: OperationInfo, _ segments: String...) -> Self {
+        with(.location, operation.pattern.path(segments))
+    }
+
+    /// The same answer with the version of the account's rights in which the change is in force.
+    package func with(rightsVersion: Int64) -> Self {
+        with(.rightsVersion, String(rightsVersion))
+    }
+
+    private func with(_ name: HTTPField.Name, _ value: String) -> Self {
+        var answer = self
+        answer.headers[name] = value
+        return answer
+    }
+
     func reply(_ info: OperationInfo) -> Reply {
         if let status {
             assert(
@@ -43,6 +63,7 @@ package struct Answer<Output: ReplyBody>: Sendable {
             body is NoReply
             ? Reply(status ?? info.success)
             : Reply.json(status ?? info.success, MemberWriter.encode(body))
+        if status == nil { info.checkFields(headers) }
         for field in headers { reply.headers.append(field) }
         reply.set(cookies)
         return reply

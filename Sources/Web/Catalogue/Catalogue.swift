@@ -1,5 +1,6 @@
 // All operations of a listener, and the binding of each to exactly one handler. An operation with
 // no handler, or with two, or a handler without an operation, is a bug that stops the start.
+internal import HTTPTypes
 internal import Primitives
 
 /// A list of operations with unique names.
@@ -19,11 +20,18 @@ package struct Catalogue: Sendable {
 package struct Bindings {
     private let catalogue: Catalogue
     private let gatekeeper: Gatekeeper
+    private let answers: (any IdempotentAnswers)?
     private var routes: [String: Route] = [:]
 
-    /// Bindings for `catalogue`, with `gatekeeper` at every gate.
-    package init(_ catalogue: Catalogue, gatekeeper: @escaping Gatekeeper) {
+    /// Bindings for `catalogue`, with `gatekeeper` at every gate, and `answers` to keep those of
+    /// idempotent operations; nil where there are none.
+    package init(
+        _ catalogue: Catalogue,
+        answers: (any IdempotentAnswers)? = nil,
+        gatekeeper: @escaping Gatekeeper
+    ) {
         self.catalogue = catalogue
+        self.answers = answers
         self.gatekeeper = gatekeeper
     }
 
@@ -34,16 +42,32 @@ package struct Bindings {
     ) {
         let info = operation.info
         let gatekeeper = gatekeeper
+        let answers = answers
+        precondition(
+            answers != nil || !info.traits.contains(.idempotent),
+            "operation \(info.name) is idempotent, and nothing keeps its answers"
+        )
         add(info) { context, body in
             try await Self.declared(info) {
                 var context = context
                 let asked = context
                 context.caller = try await asked.timed { try await gatekeeper(info.gate, asked) }
-                let input = try await Self.read(Input.self, info, context, body)
+                let bytes = try await Self.collect(info, context, body)
+                let input = try Self.read(Input.self, info, context, bytes)
+                context.expected = try info.expectedVersion(context.headers)
+                let request = try IdempotentRequest(info, context, body: bytes ?? [])
                 // A body has a limit of its own (`bodyTime`); the answer's time runs from its end.
                 if body.isPresent { context.deadline = .after(context.timeAllowed) }
                 let known = context
-                return try await known.timed { try await handler(input, known) }.reply(info)
+                let reply = try await known.timed {
+                    try await Self.once(request, answers) {
+                        try await handler(input, known).reply(info)
+                    }
+                }
+                return info.preferred(
+                    try info.notModified(reply, known.headers),
+                    known.headers
+                )
             }
         }
     }
@@ -112,12 +136,41 @@ package struct Bindings {
         }
     }
 
+    /// Runs a handler; one whose request has a key, once.
+    private static func once(
+        _ request: IdempotentRequest?,
+        _ answers: (any IdempotentAnswers)?,
+        _ run: () async throws -> Reply
+    ) async throws -> Reply {
+        guard let request, let answers else { return try await run() }
+        let (bytes, isReplay) = try await answers.once(request) { try await run().kept }
+        guard var reply = Reply(kept: bytes) else { throw UnreadableAnswer() }
+        if isReplay { reply.headers[.idempotentReplayed] = "true" }
+        return reply
+    }
+
+    /// The body as it came; nil where it is not looked at, or left out as it may be.
+    private static func collect(
+        _ info: OperationInfo,
+        _ context: RequestContext,
+        _ body: IncomingBody
+    ) async throws -> [UInt8]? {
+        switch info.carrier {
+        case .nothing, .query: return nil
+        case .body:
+            if !body.isPresent, info.bodyIsOptional { return nil }
+            try MediaType.require("application/json", context.headers)
+        case .form: try MediaType.require("application/x-www-form-urlencoded", context.headers)
+        }
+        return try await body.collect(info.bodyBytes)
+    }
+
     private static func read<Input: OperationInput>(
         _ type: Input.Type,
         _ info: OperationInfo,
         _ context: RequestContext,
-        _ body: IncomingBody
-    ) async throws -> Input {
+        _ bytes: [UInt8]?
+    ) throws -> Input {
         switch info.carrier {
         case .nothing: return try MemberReader.decode(type, json: [:])
         case .query:
@@ -126,19 +179,13 @@ package struct Bindings {
             }
             return try MemberReader.decode(type, form: form)
         case .body:
-            if !body.isPresent, info.bodyIsOptional {
-                return try MemberReader.decode(type, json: [:])
-            }
-            try MediaType.require("application/json", context.headers)
-            let bytes = try await body.collect(info.bodyBytes)
+            guard let bytes else { return try MemberReader.decode(type, json: [:]) }
             guard case .object(let members) = try JSONReader.read(bytes) else {
                 throw WebRefusal(.malformedRequest, "The body must be a JSON object.")
             }
             return try MemberReader.decode(type, json: members)
         case .form:
-            try MediaType.require("application/x-www-form-urlencoded", context.headers)
-            let bytes = try await body.collect(info.bodyBytes)
-            guard let text = String(validating: bytes, as: UTF8.self),
+            guard let text = String(validating: bytes ?? [], as: UTF8.self),
                 let form = FormText.parse(text)
             else { throw WebRefusal(.malformedRequest, "The form is not well-formed.") }
             return try MemberReader.decode(type, form: form)

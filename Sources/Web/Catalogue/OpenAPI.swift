@@ -113,7 +113,7 @@ package enum OpenAPI {
                 )
             }
         }
-        return out
+        return out + headerParameters(info)
     }
 
     private static func responses(
@@ -131,6 +131,7 @@ package enum OpenAPI {
         case .json(let schemas, let examples):
             out[info.success] = success(schemas, examples, &components)
         }
+        addHeaders(info, to: &out)
         for other in info.alternatives {
             out[other.status] = success(other.schemas, other.examples, &components)
         }

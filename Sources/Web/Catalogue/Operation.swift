@@ -12,7 +12,8 @@ package struct Operation<Input: OperationInput, Output: ReplyBody>: Sendable {
     ///
     /// The name is `domain.verb_phrase`, unique and stable; the path has `{name}` for one segment;
     /// `problems` are what its handler refuses with besides what its shape implies; `alternatives`
-    /// are further answers that are not problems.
+    /// are further answers that are not problems; `traits` are what it takes and answers in header
+    /// fields.
     package init(
         _ name: String,
         _ method: HTTPRequest.Method,
@@ -24,6 +25,7 @@ package struct Operation<Input: OperationInput, Output: ReplyBody>: Sendable {
         limits: [ThrottleKey] = [],
         problems: [ProblemCode] = [],
         alternatives: [AlternativeReply] = [],
+        traits: Set<OperationTrait> = [],
         bodyBytes: Int = 64 * 1024,
         bodyIsOptional: Bool = false
     ) {
@@ -47,8 +49,10 @@ package struct Operation<Input: OperationInput, Output: ReplyBody>: Sendable {
                     MemberWriter.describeAll(Output.self),
                     examples: Output.examples.map { MemberWriter.encode($0) }
                 ),
-            alternatives: alternatives
+            alternatives: alternatives,
+            traits: traits
         )
+        info.checkTraits()
     }
 }
 
@@ -85,7 +89,8 @@ package struct RawOperation: Sendable {
             bodyBytes: 0,
             bodyIsOptional: true,
             output: contentType.map { .raw(contentType: $0) } ?? .nothing,
-            alternatives: []
+            alternatives: [],
+            traits: []
         )
     }
 }
@@ -137,6 +142,8 @@ package struct OperationInfo: Sendable {
     package let bodyIsOptional: Bool
     let output: Output
     let alternatives: [AlternativeReply]
+    /// What it takes and answers in header fields.
+    package let traits: Set<OperationTrait>
 
     /// Whether it may change something.
     package var isUnsafe: Bool {
@@ -167,6 +174,7 @@ package struct OperationInfo: Sendable {
         if isUnsafe { all.formUnion([.crossSiteRequest, .originRefused]) }
         if needsCSRFToken { all.insert(.csrfFailed) }
         if !limits.isEmpty { all.insert(.tooManyAttempts) }
+        for trait in traits { all.formUnion(trait.problems) }
         return ProblemCode.allCases.filter(all.contains)
     }
 }

@@ -70,7 +70,9 @@ package struct OriginRules: Sendable {
         guard origins.count == 1, allowed.contains(origins[0]) else { return }
         reply[.accessControlAllowOrigin] = origins[0]
         reply[.accessControlAllowCredentials] = "true"
-        reply[.accessControlExposeHeaders] = "X-Request-Id, Retry-After, ETag"
+        reply[.accessControlExposeHeaders] =
+            "X-Request-Id, Retry-After, ETag, Location, Idempotent-Replayed, Preference-Applied, "
+            + "Watchword-Rights-Version"
         reply[.resourcePolicy] = "cross-origin"
     }
 
@@ -87,7 +89,8 @@ package struct OriginRules: Sendable {
             headers: [
                 .accessControlAllowMethods: methods.joined(separator: ", "),
                 .accessControlAllowHeaders:
-                    "Authorization, Content-Type, X-CSRF-Token, Idempotency-Key, If-Match",
+                    "Authorization, Content-Type, X-CSRF-Token, Idempotency-Key, If-Match, "
+                    + "If-None-Match, Prefer",
                 .accessControlMaxAge: "600",
             ]
         )

@@ -41,6 +41,8 @@ package struct RequestContext: Sendable {
     package internal(set) var pathParameters: [String: String] = [:]
     /// Who calls, once the gate has been passed; nil where anyone may.
     package internal(set) var caller: Caller?
+    /// Which version the change is made to; nil unless the operation needs one.
+    var expected: ExpectedVersion?
     let baseLogger: Logger
 
     /// The longest user agent kept, in bytes.
@@ -55,6 +57,12 @@ package struct RequestContext: Sendable {
 
     /// The cookies; parsed on each call, so keep the value.
     package var cookies: Cookies { Cookies(headers) }
+
+    /// Which version of the resource the change is made to, at an operation that needs one.
+    package var expectedVersion: ExpectedVersion {
+        guard let expected else { preconditionFailure("this operation needs no version") }
+        return expected
+    }
 
     /// Whether the method promises not to change anything (RFC 9110 section 9.2.1).
     package var isSafe: Bool { OriginRules.isSafe(method) }

@@ -32,6 +32,18 @@ package struct PathPattern: Hashable, Sendable {
         segments.compactMap { if case .parameter(let name) = $0 { name } else { nil } }
     }
 
+    /// The path with its parameters filled in, in order; they must need no encoding.
+    func path(_ segments: [String]) -> String {
+        precondition(segments.count == parameters.count, "\(text) has other parameters")
+        var rest = segments[...]
+        return self.segments.reduce(into: "") { path, segment in
+            switch segment {
+            case .literal(let text): path += "/\(text)"
+            case .parameter: path += "/\(rest.removeFirst())"
+            }
+        }
+    }
+
     func match(_ path: [Substring]) -> [String: String]? {
         guard path.count == segments.count else { return nil }
         var found: [String: String] = [:]

@@ -2,6 +2,7 @@
 import Access
 import HTTPTypes
 import Primitives
+import Synchronization
 import Tokens
 import Web
 
@@ -109,6 +110,37 @@ enum SampleAPI {
         gate: .anyone,
         success: 204
     )
+    static let make = Operation<Profile, Echo>(
+        "samples.make",
+        .post,
+        "/v1/things",
+        summary: "Makes one.",
+        tag: "Samples",
+        gate: .credential,
+        success: 201,
+        problems: [.nameTaken],
+        traits: [
+            .idempotent, .answersVersion, .answersLocation, .answersRightsVersion, .mayBeMinimal,
+        ]
+    )
+    static let get = Operation<NoInput, Echo>(
+        "samples.get",
+        .get,
+        "/v1/things/{id}",
+        summary: "Shows one.",
+        tag: "Samples",
+        gate: .credential,
+        traits: [.answersVersion]
+    )
+    static let change = Operation<Profile, Echo>(
+        "samples.change",
+        .patch,
+        "/v1/things/{id}",
+        summary: "Changes one.",
+        tag: "Samples",
+        gate: .credential,
+        traits: [.needsVersion, .answersVersion, .mayBeMinimal]
+    )
     static let verify = RawOperation(
         "samples.verify",
         .any,
@@ -120,11 +152,12 @@ enum SampleAPI {
         contentType: nil
     )
     static let catalogue = Catalogue([
-        echo.info, list.info, delete.info, broken.info, verify.info,
+        echo.info, list.info, delete.info, broken.info, make.info, get.info, change.info,
+        verify.info,
     ])
 
     static func bindings(fails: any Error = Broken(isTransient: true)) -> Bindings {
-        var bindings = Bindings(catalogue) { gate, context in
+        var bindings = Bindings(catalogue, answers: RememberedAnswers()) { gate, context in
             guard gate != .anyone else { return nil }
             guard context.headers[.authorization] == "Bearer good" else {
                 throw WebRefusal(
@@ -170,11 +203,71 @@ enum SampleAPI {
             return .done
         }
         bindings.bind(broken) { _, _ in throw fails }
+        bindThings(&bindings)
         bindings.bind(verify) { context, _ in
             Reply(200, headers: [.known("X-Method"): context.method.rawValue])
         }
         return bindings
     }
 
+    /// Things of version 7, each with the number of the call that made it as its note.
+    private static func bindThings(_ bindings: inout Bindings) {
+        let counter = Counter()
+        bindings.bind(make) { input, context in
+            let number = counter.next()
+            if input.name == "taken" { throw WebRefusal(.nameTaken) }
+            if input.name == "broken" { throw Broken(isTransient: true) }
+            return Answer(Echo(login: input.name, note: "\(number)", at: context.now))
+                .with(location: get.info, "\(number)").with(version: 7).with(rightsVersion: 42)
+        }
+        bindings.bind(get) { _, context in Answer(.example).with(version: 7) }
+        bindings.bind(change) { input, context in
+            guard context.expectedVersion.matches(7) else { throw VersionMismatch() }
+            return Answer(Echo(login: input.name, note: nil, at: context.now)).with(version: 8)
+        }
+    }
+
     static var routes: [Route] { bindings().finish() }
+}
+
+/// Numbers, each once.
+final class Counter: Sendable {
+    private let last = Atomic<Int>(0)
+
+    func next() -> Int { last.wrappingAdd(1, ordering: .relaxed).newValue }
+}
+
+/// Keeps answers in memory; that of the database has tests of its own, with real nodes.
+final class RememberedAnswers: IdempotentAnswers {
+    private struct Entry {
+        let request: [UInt8]
+        var answer: [UInt8]?
+    }
+    private let entries = Mutex<[[UInt8]: Entry]>([:])
+
+    func once(
+        _ request: IdempotentRequest,
+        _ run: () async throws -> [UInt8]
+    ) async throws -> (answer: [UInt8], isReplay: Bool) {
+        let earlier = try entries.withLock { entries -> [UInt8]? in
+            guard let entry = entries[request.keyDigest] else {
+                entries[request.keyDigest] = Entry(request: request.requestDigest)
+                return nil
+            }
+            guard entry.request == request.requestDigest else {
+                throw IdempotencyRefusal.otherRequest
+            }
+            guard let answer = entry.answer else { throw IdempotencyRefusal.underWay }
+            return answer
+        }
+        if let earlier { return (earlier, true) }
+        do {
+            let answer = try await run()
+            entries.withLock { $0[request.keyDigest]?.answer = answer }
+            return (answer, false)
+        } catch {
+            entries.withLock { $0[request.keyDigest] = nil }
+            throw error
+        }
+    }
 }
