@@ -14,7 +14,8 @@ CHAOS_FLAGS ?=
 TEST_WIDTH := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
 .PHONY: menu packages venv build run cluster test check lint format regenerate bench \
-	manifests containers models schedules cuts chaos chaos-mutants
+	manifests containers models schedules cuts chaos chaos-mutants \
+	schemathesis
 
 menu:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +52,10 @@ regenerate: packages
 ## make manifests   check the Dockerfile, docker-compose.yml and k8s/
 manifests:
 	scripts/check-manifests
+
+## make schemathesis  try docs/openapi.json against a running node: EXAMPLES=15 SEED=1
+schemathesis: build venv
+	scripts/check-api
 
 ## make containers  build the image and run docker-compose.yml once, with podman, offline (root)
 containers:
@@ -96,6 +101,7 @@ build: packages
 packages:
 	@scripts/packages $(PACKAGES)
 
-# A Python with the validator of docs/openapi.json, which one test asks when it is there.
+# A Python with the validator of docs/openapi.json, which one test asks when it is there, and with
+# what tries the document against a node.
 venv: packages
-	@scripts/venv openapi-spec-validator==0.7.1
+	@scripts/venv openapi-spec-validator==0.7.1 schemathesis==4.32.5
