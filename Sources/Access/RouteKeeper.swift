@@ -44,14 +44,18 @@ package final class RouteKeeper: Service {
     /// Reads the rules, unless a reading that began after so many news has done so.
     ///
     /// One statement for all who wait.
-    package func catchUp(to changes: Int) async throws {
+    ///
+    /// - Parameter version: of what the news tell. A database that has older rules has lost some,
+    ///   as a new primary may have: they are not used (W2, W10), until somebody changes them or the
+    ///   news are over.
+    package func catchUp(to changes: Int, version: Int64) async throws {
         #if DEBUG
         if Mutant.active == .staleRoutes { return }
         #endif
         // Who has waited twice for a reading that was begun too early has waited enough.
         for _ in 0..<3 where !holds(changes) {
             _ = try await reads.run(.everything) {
-                try await read()
+                try await read(atLeast: version)
                 state.withLock { $0.holds = max($0.holds, changes) }
             }
         }
@@ -64,13 +68,18 @@ package final class RouteKeeper: Service {
         _ = try await reads.run(.everything) { try await read() }
     }
 
-    private func read() async throws {
+    private func read(atLeast version: Int64 = 0) async throws {
         let rows = try await database.rows(
             RouteRuleStore.list(),
             deadline: .after(Self.readLimit)
         )
         let table = try RouteTable(rows.compactMap(\.rule), version: rows.first?.version ?? 0)
-        state.withLock { $0.table = table }
+        try state.withLock { state in
+            guard table.version >= max(version, state.table.version) else {
+                throw RoutesOutdated()
+            }
+            state.table = table
+        }
     }
 
     /// Reads the rules every minute until shutdown.
@@ -86,4 +95,10 @@ package final class RouteKeeper: Service {
             }
         }
     }
+}
+
+/// The database has older rules than the revocation log tells of.
+package struct RoutesOutdated: Fault {
+    package var isTransient: Bool { true }
+    package var description: String { "the route rules are older than the revocation log tells" }
 }

@@ -178,6 +178,12 @@ package final class ReadIndex: Sendable {
     /// Counts the news of the rules of gateways.
     package var routeChanges: Int { state.withLock { $0.set.routeChanges } }
 
+    /// The same, and the version of the rules that the latest news tells of; zero where it is over.
+    package var routeNews: (count: Int, version: Int64) {
+        let subject = RevocationSubject(only: .routeRules)
+        return state.withLock { ($0.set.routeChanges, $0.set.lowestVersion(of: subject) ?? 0) }
+    }
+
     /// The database's clock at the last read.
     package var databaseTime: Timestamp { state.withLock { $0.known.databaseTime } }
 

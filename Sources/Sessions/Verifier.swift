@@ -216,7 +216,8 @@ extension Verifier {
     /// The same for a request that route rules judge: they are as new as the log tells.
     package func confirm(_ routes: RouteKeeper) async throws {
         try await confirm()
-        try await routes.catchUp(to: readIndex.routeChanges)
+        let news = readIndex.routeNews
+        try await routes.catchUp(to: news.count, version: news.version)
     }
 
     /// Waits for that, unless what is in memory is fresh enough.

@@ -1,6 +1,7 @@
 // The configuration: precedence, all complaints at once, suggestions, secrets.
 import Primitives
 import Testing
+import Web
 
 @testable import Watchword
 
@@ -278,5 +279,24 @@ private struct Sample {
         #expect(
             try complaints(none) == ["database.url", "redis.url", "keys.master", "public.url"]
         )
+    }
+
+    @Test(arguments: OriginalRequestSource.allCases)
+    func `route rules need one source of the original request, so auto is refused (row 236)`(
+        _ original: OriginalRequestSource
+    ) {
+        func complaints(_ rules: String) -> [String] {
+            let values = [
+                "verify.route_rules": rules, "verify.original_request": original.rawValue,
+            ]
+            let source = SettingsSource { name in
+                values[name].map { RawSetting($0, from: .environment) }
+            }
+            let settings = WebSettings(from: source)
+            #expect(settings.judgesRoutes == (rules == "on"))
+            return source.complaints.map(\.description)
+        }
+        #expect(complaints("off").isEmpty)
+        #expect(complaints("on").count == (original == .auto ? 1 : 0))
     }
 }

@@ -55,14 +55,27 @@ struct Settled {
     ) -> Need? {
         if !token.knowsRights(version, at: standing.now) {
             let question = RightsQuestion(token.claims.accountID, version: version)
-            let told = rights[question.account].flatMap { $0.version >= version ? $0 : nil }
-            guard let found = told ?? services.rights.known(question, at: standing.now) else {
+            guard let found = rights(question, services, standing) else {
                 return .rights(question)
             }
             token.take(found)
         }
-        guard token.rolesGeneration != generation else { return nil }
-        let missing = token.held.filter { snapshot.roles[$0] == nil && !roles.contains($0) }
+        return token.rolesGeneration == generation ? nil : need(ofRoles: token.held, snapshot)
+    }
+
+    /// What is needed to know what `ids` permit; nil for nothing.
+    func need(ofRoles ids: [RoleID], _ snapshot: RoleSnapshot) -> Need? {
+        let missing = ids.filter { snapshot.roles[$0] == nil && !roles.contains($0) }
         return missing.isEmpty ? nil : .roles(missing)
+    }
+
+    /// What an account holds, as far as that is known.
+    func rights(
+        _ question: RightsQuestion,
+        _ services: WebServices,
+        _ standing: Verifier.Standing
+    ) -> AccountRights? {
+        let told = rights[question.account].flatMap { $0.version >= question.version ? $0 : nil }
+        return told ?? services.rights.known(question, at: standing.now)
     }
 }

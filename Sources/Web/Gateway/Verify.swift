@@ -119,9 +119,15 @@ extension WebServices {
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }
         let organisation = try OrganisationChoice.read(context.headers, claims)
-        let holding = try await hold(claims, in: organisation, on: requirements.resource)
+        let holding = try await hold(claims, in: organisation)
         let names = holding.names
-        guard requirements.hold(for: claims, holding, named: names) else {
+        // The header names what is held wherever the request goes; a resource counts for it alone.
+        if let resource = requirements.resource {
+            let there = try await hold(claims, in: organisation, on: resource)
+            guard requirements.hold(for: claims, there, named: there.names) else {
+                throw GateRefusal.permissionDenied
+            }
+        } else if !requirements.hold(for: claims, holding, named: names) {
             throw GateRefusal.permissionDenied
         }
         return passReply(
@@ -258,9 +264,10 @@ struct Requirements {
     /// All of it, and what a route rule wants as well.
     func adding(_ match: RouteMatch) -> Requirements {
         var all = self
-        all.permissions += match.rule.definition.permissions
-        all.roles += match.rule.definition.roles
-        all.scopes += match.rule.definition.scopes
+        let rule = match.rule.definition
+        all.permissions = permissions.isEmpty ? rule.permissions : permissions + rule.permissions
+        all.roles = roles.isEmpty ? rule.roles : roles + rule.roles
+        all.scopes = scopes.isEmpty ? rule.scopes : scopes + rule.scopes
         // The rule's alone: one from the query would make more roles count.
         all.resource = match.resource
         all.isImpossible = match.isUnfit

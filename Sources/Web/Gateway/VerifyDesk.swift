@@ -31,12 +31,18 @@ final class VerifyDesk: @unchecked Sendable {
     private let roleKeeper: RoleKeeper
     private let source: OriginalRequestSource
     private let readsRequirements: Bool
+    private let believesEveryPeer: Bool
+    /// The route rules; nil where they are off.
+    private let routes: RouteKeeper?
     private let mode: VerifyMode
     private let counter: Counter
     private let batches: Histogram
     private let entropy: Entropy
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
+    private var hosts = ByteCache<String>(limit: 512, hashedBytes: .max)
+    /// The answer for whoever passes as nobody.
+    private var publicAnswer: PassTemplate?
     private var waiting: [VerifyFront] = []
     private var sleepers: [CheckedContinuation<Void, Never>] = []
     private var draw: SampleDraw
@@ -66,6 +72,8 @@ final class VerifyDesk: @unchecked Sendable {
         roleKeeper = services.roles
         source = services.verify.source
         readsRequirements = services.verify.readsRequirements
+        believesEveryPeer = services.verify.believesEveryPeer
+        routes = services.verify.judgesRoutes ? services.routes : nil
         mode = services.verify.mode
         counter = services.verifyCounters.fast
         batches = services.verifyCounters.batches
@@ -108,7 +116,11 @@ final class VerifyDesk: @unchecked Sendable {
             flying += batch.count
             flownAt = .now
             do {
-                try await verifier.confirm()
+                if let routes {
+                    try await verifier.confirm(routes)
+                } else {
+                    try await verifier.confirm()
+                }
                 loop.preconditionInEventLoop()
                 flying -= batch.count
                 let open = pass(batch)
@@ -180,37 +192,65 @@ final class VerifyDesk: @unchecked Sendable {
         _ bytes: UnsafeRawBufferPointer,
         from front: VerifyFront
     ) -> Start {
-        // What is held in an organisation, or on a resource, is the general path's to resolve.
-        guard isOpen, !services.verify.judgesRoutes, head.isPlain(source), !head.hasOrganisation,
-            let place = head.token
-        else {
-            return .general
-        }
+        // What is held in an organisation is the general path's to resolve.
+        guard isOpen, head.isPlain(source), !head.hasOrganisation else { return .general }
         var requirements: Requirements?
         if readsRequirements, let query = head.query, !query.isEmpty {
             guard let found = find(UnsafeRawBufferPointer(rebasing: bytes[query])) else {
                 return .general
             }
-            guard found.resource == nil else { return .general }
             requirements = found.isEmpty ? nil : found
         }
-        let token: CheckedToken
-        switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
-        case .success(let found): token = found
-        case .failure(.flaw(let flaw)): return refuse(flaw)
-        case .failure(.unknown): return .general
+        var route: RouteQuestion?
+        var credential = VerifyFront.Question.Credential.unread
+        if routes != nil {
+            guard believesEveryPeer || front.isPeerTrusted,
+                let asked = RouteQuestion(head, bytes, source, &hosts)
+            else {
+                return .general
+            }
+            route = asked
         }
-        if verifier.isOver(token.claims) { return refuse(CredentialFlaw.expired) }
+        if needsCredential(route, requirements) {
+            guard let place = head.token else { return .general }
+            switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
+            case .success(let found):
+                credential = verifier.isOver(found.claims) ? .flawed(.expired) : .token(found)
+            case .failure(.flaw(let flaw)): credential = .flawed(flaw)
+            case .failure(.unknown): return .general
+            }
+        }
+        // Rules come first, and only after the wait.
+        if route == nil, case .flawed(let flaw) = credential { return refuse(flaw) }
         let staleness = mode.staleness(requirements?.maximumAge)
+        let isDrawn = if case .token = credential { draw.next() } else { false }
         front.question = VerifyFront.Question(
-            token: token,
+            credential: credential,
             requirements: requirements,
-            sample: draw.next() ? verifier.beginSample(staleness: staleness) : nil
+            route: route,
+            sample: isDrawn ? verifier.beginSample(staleness: staleness) : nil
         )
-        if verifier.isFresh(within: staleness) { return .ready }
+        if isFresh(within: staleness) { return .ready }
         guard waiting.count < Self.waitingLimit else { return refuse(ReadIndexFault.overloaded) }
         enqueue(front)
         return .waiting
+    }
+
+    /// Whether an answer needs a credential, by the rules as they are before the wait.
+    private func needsCredential(
+        _ route: RouteQuestion?,
+        _ requirements: Requirements?
+    ) -> Bool {
+        guard let routes, let route, !(requirements?.needsCredential ?? false) else { return true }
+        return routes.table.match(route)?.rule.definition.access == .authenticated
+    }
+
+    private func isFresh(within limit: Duration?) -> Bool {
+        if let routes {
+            verifier.isFresh(within: limit, routes)
+        } else {
+            verifier.isFresh(within: limit)
+        }
     }
 
     private func enqueue(_ front: VerifyFront) {
@@ -292,72 +332,125 @@ final class VerifyDesk: @unchecked Sendable {
         return false
     }
 
-    /// Answers what has waited long enough, each from the revocations as they are now; returns
-    /// those of whom only PostgreSQL can tell.
+    /// Answers what has waited long enough, each from the revocations and rules as they are now;
+    /// returns those of whom only PostgreSQL can tell.
     private func pass(
         _ batch: [VerifyFront],
         _ settled: Settled = Settled()
     ) -> [(front: VerifyFront, need: Need)] {
         let standing = verifier.standing
-        let (roles, generation) = roleKeeper.current
         let findings = verifier.look { set in
             var findings: [Verifier.Finding] = []
             findings.reserveCapacity(batch.count)
             for front in batch {
-                guard let question = front.question else {
+                guard case .token(let token)? = front.question?.credential else {
                     findings.append(.flawed(.missing))
                     continue
                 }
-                let claims = question.token.claims
-                findings.append(verifier.find(claims, standing, set, settled.sessions))
+                findings.append(verifier.find(token.claims, standing, set, settled.sessions))
             }
             return findings
         }
         var open: [(front: VerifyFront, need: Need)] = []
         let time = makeTime(standing.wallTime)
+        let table = routes?.table
+        let known = roleKeeper.current
+        var retaken: [VerifyFront] = []
         for (front, finding) in zip(batch, findings) {
             // Whoever went away meanwhile has no question any more.
             guard let question = front.question else { continue }
-            let token = question.token
-            let version: Int64
-            switch finding {
-            case .good(let found): version = found
-            case .flawed(let flaw):
-                front.refuse(flaw)
-                continue
-            case .open(let asked):
-                open.append((front, .session(asked)))
-                continue
-            }
-            if let need = settled.need(of: token, version, roles, generation, services, standing) {
-                open.append((front, need))
-                continue
-            }
-            if token.rolesGeneration != generation {
-                render(token, roles, generation, front.dispatcher)
-            }
-            if token.isDoubtful {
-                front.refuse(RoleDoubt())
-                continue
-            }
-            if let requirements = question.requirements {
-                let holding = Holding(
-                    roles: token.held,
-                    snapshot: roles,
-                    narrowedTo: token.claims.narrowedTo
-                )
-                guard requirements.hold(for: token.claims, holding, named: token.roleNames) else {
-                    front.refuse(GateRefusal.permissionDenied)
+            var requirements = question.requirements
+            if let table, let route = question.route {
+                guard let match = table.match(route) else {
+                    front.refuse(RouteRefused())
                     continue
                 }
+                let wanted = (requirements ?? Requirements()).adding(match)
+                if match.rule.definition.access == .everybody, !wanted.needsCredential {
+                    front.pass(makeAnswer(publicAnswer(front), time, closes: front.closes))
+                    continue
+                }
+                requirements = wanted.needsCredential ? wanted : nil
             }
-            if let sample = question.sample {
-                verifier.accepted(sample, token.claims, rightsVersion: version)
+            switch (question.credential, finding) {
+            // A rule has come in the meantime that asks for a credential.
+            case (.unread, _): retaken.append(front)
+            case (.flawed(let flaw), _), (.token, .flawed(let flaw)): front.refuse(flaw)
+            case (.token, .open(let asked)): open.append((front, .session(asked)))
+            case (.token(let token), .good(let version)):
+                let place = Place(version: version, standing: standing, known: known)
+                if let need = pass(front, token, requirements, time, place, settled) {
+                    open.append((front, need))
+                } else if let sample = question.sample {
+                    verifier.accepted(sample, token.claims, rightsVersion: version)
+                }
             }
-            front.pass(token, makeAnswer(token, time, closes: front.closes))
         }
-        counter.increment(by: batch.count - open.count)
+        counter.increment(by: batch.count - open.count - retaken.count)
+        for front in retaken { front.retake() }
         return open
+    }
+
+    /// What a good token is judged by.
+    private struct Place {
+        let version: Int64
+        let standing: Verifier.Standing
+        let known: (snapshot: RoleSnapshot, generation: Int)
+    }
+
+    /// Answers somebody whose token is good; what PostgreSQL must be asked first, if anything.
+    private func pass(
+        _ front: VerifyFront,
+        _ token: CheckedToken,
+        _ requirements: Requirements?,
+        _ time: AnswerTime,
+        _ place: Place,
+        _ settled: Settled
+    ) -> Need? {
+        let (roles, generation) = place.known
+        let (version, standing) = (place.version, place.standing)
+        if let need = settled.need(of: token, version, roles, generation, services, standing) {
+            return need
+        }
+        if token.rolesGeneration != generation {
+            render(token, roles, generation, front.dispatcher)
+        }
+        var held = token.held
+        var names = token.roleNames
+        let limit = token.claims.narrowedTo
+        if let resource = requirements?.resource {
+            let question = RightsQuestion(token.claims.accountID, version: version)
+            guard let rights = settled.rights(question, services, standing) else {
+                return .rights(question)
+            }
+            held = rights.roles(in: nil, on: resource)
+            if let need = settled.need(ofRoles: held, roles) { return need }
+            names = Holding(roles: held, snapshot: roles, narrowedTo: limit).names
+        }
+        if token.isDoubtful || roles.doubts(held) {
+            front.refuse(RoleDoubt())
+            return nil
+        }
+        if let requirements {
+            let holding = Holding(roles: held, snapshot: roles, narrowedTo: limit)
+            guard requirements.hold(for: token.claims, holding, named: names) else {
+                front.refuse(GateRefusal.permissionDenied)
+                return nil
+            }
+        }
+        front.pass(makeAnswer(token.answer, time, closes: front.closes))
+        return nil
+    }
+
+    /// The answer for whoever passes as nobody; rendered once.
+    private func publicAnswer(_ front: VerifyFront) -> PassTemplate {
+        if let publicAnswer { return publicAnswer }
+        var reply = services.publicReply(ageInMilliseconds: 0)
+        let id = RequestID(high: 0, low: 0)
+        front.dispatcher.finish(&reply, id: id, now: Timestamp(seconds: 0))
+        let template = PassTemplate(reply)
+        publicAnswer = template
+        return template
     }
 
     private func makeTime(_ now: Timestamp) -> AnswerTime {
@@ -373,13 +466,13 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     private func makeAnswer(
-        _ token: CheckedToken,
+        _ template: PassTemplate,
         _ time: AnswerTime,
         closes: Bool
     ) -> ByteBuffer {
         // Written in place where the last answer has left for the kernel already.
         scratch.clear(minimumCapacity: 1024)
-        token.answer.write(time, nextID(time.now), closes: closes, to: &scratch)
+        template.write(time, nextID(time.now), closes: closes, to: &scratch)
         return scratch
     }
 

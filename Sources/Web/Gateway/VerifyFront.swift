@@ -3,10 +3,12 @@
 // what follows waits until the general path has answered; what it cannot frame goes on with all
 // that follows, for good: two parsers never look at one doubtful byte (row 256). One request is in
 // flight at a time, so answers keep their order.
+internal import Access
 internal import HTTPTypes
 internal import NIOCore
 internal import Primitives
 internal import Revocation
+internal import Sessions
 
 /// The fast path on one connection.
 final class VerifyFront: ChannelDuplexHandler {
@@ -33,6 +35,8 @@ final class VerifyFront: ChannelDuplexHandler {
     private let drain: Drain
     private let reader: VerifyHeadReader
     private let peer: IPAddress
+    /// Whether the peer is a configured proxy.
+    let isPeerTrusted: Bool
     private let heldLimit: Int
     private var state = State.idle
     private var held = ByteBuffer()
@@ -51,10 +55,20 @@ final class VerifyFront: ChannelDuplexHandler {
 
     /// A request that waits.
     struct Question {
-        let token: CheckedToken
+        let credential: Credential
         let requirements: Requirements?
+        /// What route rules are asked about; nil where there are none.
+        let route: RouteQuestion?
         /// There where the sampler will look at the answer again.
         let sample: SampleStart?
+
+        /// What is known of the credential before the wait.
+        enum Credential {
+            case token(CheckedToken)
+            case flawed(CredentialFlaw)
+            /// By the rules as they were it did not matter.
+            case unread
+        }
     }
 
     init(
@@ -70,6 +84,7 @@ final class VerifyFront: ChannelDuplexHandler {
         self.guardian = guardian
         self.drain = drain
         self.peer = peer
+        isPeerTrusted = dispatcher.isTrusted(peer)
         reader = VerifyHeadReader(limits)
         heldLimit = 2 * limits.headBytes
     }
@@ -274,8 +289,16 @@ final class VerifyFront: ChannelDuplexHandler {
 
     // MARK: Out
 
+    /// Has the request at the front taken anew.
+    func retake() {
+        guard let context, state == .checking else { return }
+        question = nil
+        state = .idle
+        proceed(context)
+    }
+
     /// Lets the request pass; `answer` is written out in full.
-    func pass(_ token: CheckedToken, _ answer: ByteBuffer) {
+    func pass(_ answer: ByteBuffer) {
         dispatcher.logPassed(route: Self.route, peer: peer) { VerifyHead.request(headBytes()) }
         finish(answer)
     }

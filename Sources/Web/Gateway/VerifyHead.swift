@@ -20,7 +20,12 @@ struct VerifyHead {
     struct Family {
         var methods = 0
         var locations = 0
+        var hosts = 0
         var isMethodOdd = false
+        /// Where the last of each is.
+        var method = 0..<0
+        var location = 0..<0
+        var host = 0..<0
 
         /// Whether anything is said.
         var isPresent: Bool { methods + locations > 0 }
@@ -38,6 +43,10 @@ struct VerifyHead {
     fileprivate(set) var closes = false
     /// Whether the path is `/verify` or below it.
     fileprivate(set) var isVerify = false
+    /// Where the method is, the path, and the value of `Host`.
+    fileprivate(set) var method = 0..<0
+    fileprivate(set) var path = 0..<0
+    fileprivate(set) var host = 0..<0
     /// The query of `/verify` itself, without `?`.
     fileprivate(set) var query: Range<Int>?
     /// The bearer token, if there is one `Authorization` of the plainest form.
@@ -167,6 +176,8 @@ struct VerifyHeadReader {
             guard HeadRules.isTarget(byte) else { return false }
             if byte == UInt8(ascii: "?"), mark == stop { mark = index }
         }
+        head.method = 0..<at
+        head.path = start..<mark
         guard mark - start >= 7, Self.equal(line + start, 7, "/verify") else { return true }
         if mark - start == 7 {
             head.isVerify = true
@@ -246,8 +257,15 @@ struct VerifyHeadReader {
         case 13 where Self.folds(name, 13, "authorization"): noteCredential(line, value, &head)
         case 14 where Self.folds(name, 14, "content-length"):
             return noteLength(line, value, &head)
-        case 14 where Self.folds(name, 14, "x-original-uri"): head.original.locations += 1
-        case 15 where Self.folds(name, 15, "x-forwarded-uri"): head.forwarded.locations += 1
+        case 14 where Self.folds(name, 14, "x-original-uri"):
+            head.original.locations += 1
+            head.original.location = value
+        case 15 where Self.folds(name, 15, "x-forwarded-uri"):
+            head.forwarded.locations += 1
+            head.forwarded.location = value
+        case 16 where Self.folds(name, 16, "x-forwarded-host"):
+            head.forwarded.hosts += 1
+            head.forwarded.host = value
         case 17 where Self.folds(name, 17, "transfer-encoding"): return false
         case 17 where Self.folds(name, 17, "x-original-method"):
             noteMethod(line, value, &head.original)
@@ -260,6 +278,7 @@ struct VerifyHeadReader {
 
     private func noteHost(_ line: Bytes, _ value: Range<Int>, _ head: inout VerifyHead) -> Bool {
         head.hosts += 1
+        head.host = value
         return (1...255).contains(value.count) && value.allSatisfy { HeadRules.isHost(line[$0]) }
     }
 
@@ -309,6 +328,7 @@ struct VerifyHeadReader {
 
     private func noteMethod(_ line: Bytes, _ value: Range<Int>, _ family: inout VerifyHead.Family) {
         family.methods += 1
+        family.method = value
         if value.isEmpty || !value.allSatisfy({ isToken(line[$0]) }) { family.isMethodOdd = true }
     }
 

@@ -73,6 +73,9 @@ package struct Dispatcher: Sendable {
         return reply
     }
 
+    /// Whether a peer is a configured proxy, as `RequestContext.isPeerTrusted` says.
+    func isTrusted(_ peer: IPAddress) -> Bool { addresses.isTrusted(peer) }
+
     /// The refusal of a request that was judged before it became one here: rendered, dressed and
     /// logged as `answer` does it.
     func refuse(

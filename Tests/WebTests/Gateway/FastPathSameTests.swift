@@ -1,6 +1,7 @@
 // The two ways in which `/verify` is answered give the same bytes for whatever a gateway, or
 // anybody else, may send, however the network cuts it. Only the date, the request id and the age of
 // the read differ, and are masked by name.
+import Access
 import ChaosKit
 import ClusterKit
 import Glibc
@@ -19,7 +20,10 @@ import Testing
     private static let count = 520
 
     /// Inputs with tokens of `cluster`: valid, revoked, expired, and no tokens at all.
-    private static func inputs(_ cluster: Cluster) async throws -> [String] {
+    private static func inputs(
+        _ cluster: Cluster,
+        paths: [String] = []
+    ) async throws -> [String] {
         _ = try await cluster.signUp("ada")
         let good = try await cluster.signIn("ada")
         let dead = try await cluster.signIn("ada")
@@ -43,6 +47,7 @@ import Testing
                 ]
             )
         )
+        grammar.paths = paths
         return grammar.inputs(count)
     }
 
@@ -81,34 +86,83 @@ import Testing
     {
         try await Self.run { cluster in
             let inputs = try await Self.inputs(cluster)
+            try await Self.expectSame(cluster, inputs)
+            // Inputs that all go one way would prove nothing.
             let metrics = cluster.nodes[0]
-            try await VerifyListener.run(cluster, isFast: true) { fast in
-                try await VerifyListener.run(cluster, isFast: false) { general in
-                    let ports = (fast.port, general.port)
-                    try await Self.each(Array(inputs.enumerated())) { number, input in
-                        let bytes = Array(input.utf8)
-                        let found = try await Self.exchange(ports.0, [bytes])
-                        let wanted = try await Self.exchange(ports.1, [bytes])
-                        let isSame = found == wanted
-                        #expect(isSame, "\(number): \(Self.tell(input, found, wanted))")
-                        // The parser's own share of the cuts, which only sockets show.
-                        var dice = Dice(seed: UInt64(number))
-                        let cut = Int.random(in: 1..<bytes.count, using: &dice)
-                        for port in [ports.0, ports.1] {
-                            let pieces = [Array(bytes[..<cut]), Array(bytes[cut...])]
-                            let again = try await Self.exchange(port, pieces)
-                            let isAgain = again == wanted
-                            #expect(
-                                isAgain,
-                                "\(number) cut at \(cut): \(Self.tell(input, again, wanted))"
-                            )
-                        }
+            #expect(metrics.value("watchword_verify_fast_total") > Self.count / 2)
+            #expect(metrics.value("watchword_verify_general_total") > Self.count)
+        }
+    }
+
+    /// Paths that rules let pass, or some, or nobody; and some that nobody may ask about.
+    private static let paths = [
+        "/app", "/app/page?x=1", "/public", "/public/a/b", "/staff/x", "/member/7", "/member/%20",
+        "/nowhere", "/", "/here", "/pos%74", "/a/../b", "//", "/a;b", "/a%2fb", "/a%c3%a9", "/a%ff",
+        "/scoped", "/post", "/a#b", "*", "http://a/app",
+    ]
+
+    private static var rules: [RouteDefinition] {
+        func rule(_ path: String, _ access: RouteAccess = .authenticated) -> RouteDefinition {
+            RouteDefinition(methods: ["*"], path: path, access: access)
+        }
+        var rules = ["/app/**", "/staff/*", "/member/{id}", "/here", "/scoped", "/post", "/a/**"]
+            .map { rule($0) }
+        rules[1].roles = ["admin"]
+        rules[2].roles = ["member"]
+        rules[2].resource = "thing:{id}"
+        rules[3].host = "app.example.test"
+        rules[4].scopes = ["openid"]
+        rules[5].methods = ["POST"]
+        return rules + [rule("/public/**", .everybody), rule("/*")]
+    }
+
+    @Test(arguments: ["x-original", "x-forwarded", "request-line"])
+    func `with route rules too, for each source of the original request (row 236)`(
+        _ source: String
+    ) async throws {
+        let settings = ["verify.original_request": source, "verify.route_rules": "on"]
+        try await Cluster.run(1, set: settings) { cluster in
+            let inputs = try await Self.inputs(cluster, paths: Self.paths)
+            _ = try await cluster.nodes[0].web.routeRules.replace(
+                with: Self.rules,
+                by: RouteEditor(
+                    account: AccountID(at: cluster.clock.wall.now(), entropy: .system),
+                    trace: cluster.trace(),
+                    seen: .any
+                )
+            )
+            try await Self.expectSame(cluster, inputs)
+            let metrics = cluster.nodes[0]
+            #expect(metrics.value("watchword_verify_fast_total") > Self.count / 8)
+            #expect(metrics.value("watchword_verify_general_total") > Self.count)
+        }
+    }
+
+    /// Sends inputs to a listener with the fast path and to one without, whole and cut.
+    private static func expectSame(_ cluster: Cluster, _ inputs: [String]) async throws {
+        try await VerifyListener.run(cluster, isFast: true) { fast in
+            try await VerifyListener.run(cluster, isFast: false) { general in
+                let ports = (fast.port, general.port)
+                try await each(Array(inputs.enumerated())) { number, input in
+                    let bytes = Array(input.utf8)
+                    let found = try await exchange(ports.0, [bytes])
+                    let wanted = try await exchange(ports.1, [bytes])
+                    let isSame = found == wanted
+                    #expect(isSame, "\(number): \(tell(input, found, wanted))")
+                    // The parser's own share of the cuts, which only sockets show.
+                    var dice = Dice(seed: UInt64(number))
+                    let cut = Int.random(in: 1..<bytes.count, using: &dice)
+                    for port in [ports.0, ports.1] {
+                        let pieces = [Array(bytes[..<cut]), Array(bytes[cut...])]
+                        let again = try await exchange(port, pieces)
+                        let isAgain = again == wanted
+                        #expect(
+                            isAgain,
+                            "\(number) cut at \(cut): \(tell(input, again, wanted))"
+                        )
                     }
                 }
             }
-            // Inputs that all go one way would prove nothing.
-            #expect(metrics.value("watchword_verify_fast_total") > Self.count / 2)
-            #expect(metrics.value("watchword_verify_general_total") > Self.count)
         }
     }
 

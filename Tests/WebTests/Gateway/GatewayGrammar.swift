@@ -12,6 +12,8 @@ struct GatewayGrammar {
 
     private var dice: Dice
     private let tokens: Tokens
+    /// Paths of original requests, for listeners that judge them; the samples' own where empty.
+    var paths: [String] = []
 
     init(seed: UInt64, _ tokens: Tokens) {
         dice = Dice(seed: seed)
@@ -34,7 +36,7 @@ struct GatewayGrammar {
     // MARK: One request
 
     private mutating func request() -> String {
-        let target = any([
+        var target = any([
             "/verify", "/verify", "/verify", "/verify/", "/verify/app/x?role=admin",
             "/verify?role=member", "/verify?role=admin", "/verify?permission=no:thing",
             "/verify?scope=openid", "/verify?max_age=0", "/verify?max_age=x", "/verify?x=%zz",
@@ -43,7 +45,8 @@ struct GatewayGrammar {
         ])
         var method = any(["GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "PROPFIND"])
         let (own, fields) = gateway()
-        var lines = fields
+        var lines = paths.isEmpty ? fields : fields.map { located($0) }
+        if !paths.isEmpty, isLikely(3) { target = "/verify" + any(paths) }
         if let credential = credential() { lines.append(credential) }
         if isLikely(6) { lines += extra() }
         if isLikely(3) { lines.shuffle(using: &dice) }
@@ -158,6 +161,13 @@ struct GatewayGrammar {
         let value = line[line.index(after: colon)...].drop { $0 == " " }
         let cased = any([name.lowercased(), name.uppercased(), String(name)])
         return cased + ":" + any(["", " ", "  ", "\t"]) + value + any(["", " ", "\t"])
+    }
+
+    /// The field with another path, where it tells of one.
+    private mutating func located(_ field: String) -> String {
+        let name = field.prefix { $0 != ":" }
+        guard name.lowercased().hasSuffix("-uri") else { return field }
+        return "\(name): \(any(paths))"
     }
 
     // MARK: What is wrong
