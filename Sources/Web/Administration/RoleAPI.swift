@@ -64,7 +64,8 @@ package enum RoleAPI {
         tag: tag,
         gate: .permission(.rolesWrite),
         success: 201,
-        problems: [.nameTaken, .limitReached, .permissionNotHeld, .roleCycle]
+        problems: [.nameTaken, .limitReached, .permissionNotHeld, .roleCycle],
+        traits: [.idempotent, .answersLocation, .mayBeMinimal]
     )
     static let get = Operation<NoInput, RoleReply>(
         "roles.get",

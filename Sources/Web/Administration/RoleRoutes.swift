@@ -32,6 +32,7 @@ extension WebServices {
                 context.trace
             )
             return Answer(RoleReply(view: view))
+                .with(location: RoleAPI.get.info, view.definition.id.description)
         }
         bindings.bind(RoleAPI.get) { _, context in
             Answer(RoleReply(view: try await administration.roles.find(try context.id("id"))))
