@@ -31,6 +31,8 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case roleAssigned = "role.assigned"
     case roleUnassigned = "role.unassigned"
     case routeRulesChanged = "route-rules.changed"
+    case signingKeyMade = "signing-key.made"
+    case signingKeyRemoved = "signing-key.removed"
 }
 
 /// The four parameters that every recorded statement ends with, in this order.

@@ -35,6 +35,22 @@ package enum SettingKind: Sendable, Equatable {
     case url
     /// A path in the file system.
     case path
+
+    /// What manuals and answers call it.
+    package var word: String {
+        switch self {
+        case .duration: "duration"
+        case .integer: "integer"
+        case .bytes: "size"
+        case .boolean: "boolean"
+        case .text: "text"
+        case .secret: "secret"
+        case .choice: "choice"
+        case .list: "list"
+        case .url: "URL"
+        case .path: "path"
+        }
+    }
 }
 
 /// A value as it was found, still text.

@@ -31,13 +31,13 @@ package final class KeyKeeper: Service {
         var ring = KeyRing([])
         var askedAt: MonotonicInstant?
     }
-    private let database: PostgresPool
-    private let revoker: Revoker
-    private let masterKey: MasterKey
-    private let settings: KeySettings
+    let database: PostgresPool
+    let revoker: Revoker
+    let masterKey: MasterKey
+    let settings: KeySettings
     private let clock: WallClock
-    private let entropy: Entropy
-    private let logger: Logger
+    let entropy: Entropy
+    let logger: Logger
     private let state = Mutex(State())
 
     /// How often the ring is read again.
@@ -165,7 +165,11 @@ package final class KeyKeeper: Service {
                 now - current.activeFrom > settings.keepReplaced[use] ?? .days(90)
             else { continue }
             for old in keys where old.activeFrom < current.activeFrom {
-                _ = try await revoker.first(KeyStore.retire(old.id, now))
+                // Under the lock of those who remove keys by hand, so that one is always left.
+                try await revoker.transaction { transaction in
+                    _ = try await transaction.first(KeyStore.lock())
+                    _ = try await transaction.first(KeyStore.retire(old.id, now))
+                }
                 logger.info("a replaced key was retired", metadata: ["kid": "\(old.id)"])
             }
         }

@@ -1,4 +1,6 @@
-// The SQL of the key ring.
+// The SQL of the key ring. A change that a person makes is in the audit log; what nodes do by
+// themselves as time passes is not.
+internal import Audit
 package import Postgres
 package import Primitives
 package import Revocation
@@ -101,6 +103,98 @@ package enum KeyStore {
         decode: { try $0.get(0, as: KeyID.self) }
     )
 
+    /// How many signing keys may be alive at the same time: each is in the JWKS, and in every node.
+    package static let liveLimit = 16
+
+    /// Adds a signing key that somebody asked for, unless there are enough; under `lock`.
+    static let rotate = Statement(
+        "keys.rotate",
+        """
+        WITH made AS (
+            INSERT INTO keys (
+                id, use, algorithm, public_key, sealed, master_key_version, created_at, active_from
+            )
+            SELECT $1, '\(KeyUse.accessToken.rawValue)', $2, $3, $4, $5, $9, $6
+             WHERE (SELECT count(*)
+                      FROM keys k
+                     WHERE k.use = '\(KeyUse.accessToken.rawValue)'
+                       AND k.retired_at IS NULL) < \(liveLimit)
+            RETURNING id, active_from
+        ), \(AuditLog.append(
+            as: "audited",
+            .signingKeyMade,
+            account: "NULL",
+            actor: "$7::uuid",
+            detail: "jsonb_build_object('key_id', made.id, 'active_from', made.active_from)",
+            from: "made",
+            binds: 8
+        ))
+        SELECT id FROM made
+        """,
+        kind: .solo,
+        binds: KeyID.self,
+        String.self,
+        [UInt8]?.self,
+        [UInt8].self,
+        Int32.self,
+        Timestamp.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: KeyID.self) }
+    )
+
+    /// Retires a signing key that somebody wants gone, unless nothing else could sign; under
+    /// `lock`, so that of two who remove the last two keys one is refused.
+    ///
+    /// No row: there is none. False: it is the only one whose time has come.
+    static let remove = RevokingStatement(
+        "keys.remove",
+        """
+        wanted AS MATERIALIZED (
+            SELECT k.id,
+                   EXISTS (SELECT
+                             FROM keys o
+                            WHERE o.id <> k.id
+                              AND o.use = k.use
+                              AND o.retired_at IS NULL
+                              AND o.active_from <= $4) AS is_free
+              FROM keys k
+             WHERE k.id = $1
+               AND k.use = '\(KeyUse.accessToken.rawValue)'
+               AND k.retired_at IS NULL
+        ), retired AS (
+            UPDATE keys k
+               SET retired_at = $4
+              FROM wanted w
+             WHERE k.id = w.id
+               AND w.is_free
+               AND k.retired_at IS NULL
+            RETURNING k.id
+        ), \(RevocationLog.append(
+            as: "logged", .signingKey, subject: "retired.id", from: "retired"
+        )), \(AuditLog.append(
+            as: "audited",
+            .signingKeyRemoved,
+            account: "NULL",
+            actor: "$2::uuid",
+            detail: "jsonb_build_object('key_id', retired.id)",
+            from: "retired",
+            binds: 3
+        ))
+        """,
+        answer: "SELECT w.is_free FROM wanted w",
+        binds: KeyID.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: Bool.self) }
+    )
+
     /// Replaces the seal of a key, if it is still the one that was read.
     package static let reseal = Statement(
         "keys.reseal",
@@ -121,6 +215,8 @@ package enum KeyStore {
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
-        [list.info, lock.info, insert.info, retire.info, reseal.info]
+        [
+            list.info, lock.info, insert.info, retire.info, reseal.info, rotate.info, remove.info,
+        ]
     }
 }

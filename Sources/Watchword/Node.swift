@@ -26,6 +26,7 @@ struct Node: Sendable {
     let redis: RedisPool
     let migrator: Migrator
     let partitions: PartitionKeeper
+    let statistics: StatisticsKeeper
     let horizon: TokenHorizon
     let keys: KeyKeeper
     let roles: RoleKeeper
@@ -171,6 +172,12 @@ struct Node: Sendable {
                 clock: clock,
                 logger: log("watchword.partitions")
             ),
+            statistics: StatisticsKeeper(
+                database: pool,
+                longestSession: settings.sessions.absoluteLimit,
+                clock: clock,
+                logger: log("watchword.statistics")
+            ),
             horizon: horizon,
             keys: keys,
             roles: roles,
@@ -304,7 +311,12 @@ struct Node: Sendable {
                 judgesRoutes: settings.web.judgesRoutes
             ),
             verifyCounters: VerifyCounters(metrics),
-            answers: answers
+            answers: answers,
+            insight: InsightServices(
+                audit: AuditLists(database: pool),
+                statistics: Statistics(database: pool),
+                settings: settings.declarations
+            )
         )
     }
 }

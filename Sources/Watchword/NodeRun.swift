@@ -73,8 +73,8 @@ extension Node {
         let sweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, horizon, keys, roles, routes, sweeper, keeper, sampler,
-            answers, desks,
+            pool, redis, partitions, statistics, horizon, keys, roles, routes, sweeper, keeper,
+            sampler, answers, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(

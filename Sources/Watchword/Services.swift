@@ -1,6 +1,7 @@
 // What the commands ask for, each built from the composition root.
 import Access
 import Accounts
+import Audit
 import Logging
 import NIOCore
 import NIOPosix
@@ -26,18 +27,6 @@ struct FirstAdministrator: Sendable, Equatable {
     let login: String
     /// The password, known to nobody else.
     let password: String
-}
-
-/// One key of the ring, for `watchword keys list`.
-struct ListedKey: Sendable, Equatable {
-    /// Its id (`kid`).
-    let id: String
-    /// What it is for.
-    let use: String
-    /// What it does now: `next`, `active`, `replaced` or `retired`.
-    let state: String
-    /// When it was made.
-    let createdAt: Timestamp
 }
 
 /// What the commands ask the service to do.
@@ -133,39 +122,35 @@ enum Services {
         }
     }
 
+    /// A page of the audit log.
+    static func listAudit(
+        databaseURL: String,
+        _ filter: AuditFilter,
+        _ request: PageRequest
+    ) async throws -> Page<AuditEntry> {
+        try await withPool(databaseURL) { pool in
+            try await AuditLists(database: pool).entries(filter, request)
+        }
+    }
+
     /// The keys of the ring.
-    static func listKeys(_ settings: Settings) async throws -> [ListedKey] {
+    static func listKeys(_ settings: Settings) async throws -> [KeyView] {
         try await withPool(settings.server.databaseURL) { pool in
-            let now = WallClock.system.now()
-            var seen: Set<String> = []
-            return try await pool.rows(KeyStore.list()).map { row in
-                let state: String
-                if row.retiredAt != nil {
-                    state = "retired"
-                } else if row.activeFrom > now {
-                    state = "next"
-                } else {
-                    state = seen.insert(row.use).inserted ? "active" : "replaced"
-                }
-                return ListedKey(
-                    id: row.id.description,
-                    use: row.use,
-                    state: state,
-                    createdAt: row.createdAt
-                )
-            }
+            KeyView.views(try await pool.rows(KeyStore.list()), at: WallClock.system.now())
         }
     }
 
     /// Makes a new signing key, which takes over once every node knows it.
-    static func rotateKeys(_ settings: Settings) async throws -> ListedKey {
+    static func rotateKeys(_ settings: Settings) async throws -> KeyView {
         let made = try await withKeys(settings) { try await $0.rotate(.accessToken, atOnce: false) }
         guard let made else { throw CommandFailure(.failure, "No key was made.") }
-        return ListedKey(
-            id: made.description,
+        return KeyView(
+            id: made,
             use: KeyUse.accessToken.rawValue,
-            state: "next",
-            createdAt: made.createdAt
+            state: .next,
+            createdAt: made.createdAt,
+            activeFrom: made.createdAt + settings.keys.publishAhead,
+            retiredAt: nil
         )
     }
 

@@ -43,6 +43,8 @@ package struct WebServices: Sendable {
     package let verifyCounters: VerifyCounters
     /// What came of calls with an idempotency key.
     package let answers: any IdempotentAnswers
+    /// What administrators look at.
+    package let insight: InsightServices
 
     /// The services of a node.
     package init(
@@ -63,7 +65,8 @@ package struct WebServices: Sendable {
         cookies: SessionCookies,
         verify: VerifySettings,
         verifyCounters: VerifyCounters,
-        answers: any IdempotentAnswers
+        answers: any IdempotentAnswers,
+        insight: InsightServices
     ) {
         self.register = register
         self.accounts = accounts
@@ -83,6 +86,7 @@ package struct WebServices: Sendable {
         self.verify = verify
         self.verifyCounters = verifyCounters
         self.answers = answers
+        self.insight = insight
     }
 
     /// The routes of the public listener.
@@ -98,6 +102,7 @@ package struct WebServices: Sendable {
         bindRoles(&bindings)
         bindUsers(&bindings)
         bindRouteRules(&bindings)
+        bindInsight(&bindings)
         return bindings.finish()
     }
 }
@@ -107,8 +112,8 @@ package enum PublicAPI {
     /// The catalogue.
     package static let catalogue = Catalogue(
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
-            + UserAPI.operations + RoleAPI.operations
-            + RouteRuleAPI.operations
+            + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
+            + InsightServices.operations
     )
 }
 

@@ -11,10 +11,10 @@ struct KeysCommand: AsyncParsableCommand {
         subcommands: [List.self, Rotate.self, Rewrap.self, Generate.self]
     )
 
-    private static func json(_ key: ListedKey) -> String {
+    private static func json(_ key: KeyView) -> String {
         JSONText.object([
-            ("id", JSONText.string(key.id)), ("use", JSONText.string(key.use)),
-            ("state", JSONText.string(key.state)),
+            ("id", JSONText.string(key.id.description)), ("use", JSONText.string(key.use)),
+            ("state", JSONText.string(key.state.rawValue)),
             ("created_at", JSONText.string(key.createdAt.description)),
         ])
     }
@@ -35,7 +35,7 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run() async throws {
             let keys = try await Services.listKeys(try KeysCommand.load(configuration))
-            let list = keys.map { "\($0.id)  \($0.use)  \($0.state)  \($0.createdAt)" }
+            let list = keys.map { "\($0.id)  \($0.use)  \($0.state.rawValue)  \($0.createdAt)" }
             let entries = keys.map(KeysCommand.json).joined(separator: ",")
             Output.line(json ? "{\"keys\":[\(entries)]}" : list.joined(separator: "\n"))
         }
@@ -51,7 +51,7 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run() async throws {
             let key = try await Services.rotateKeys(try KeysCommand.load(configuration))
-            Output.line(json ? KeysCommand.json(key) : "Made the key \(key.id) (\(key.state)).")
+            Output.line(json ? KeysCommand.json(key) : "Made the key \(key.id) (\(key.state.rawValue)).")
         }
     }
 

@@ -23,7 +23,7 @@ enum ConfigurationManual {
             """
         for one in declarations {
             let standard = one.defaultText.map { "`\($0)`" } ?? "–"
-            out += "| `\(one.name)` | `\(one.variable)` | \(word(one.kind)) | \(standard) | "
+            out += "| `\(one.name)` | `\(one.variable)` | \(one.kind.word) | \(standard) | "
             out += "\(one.limits ?? "–") | \(one.help) |\n"
         }
         return out
@@ -46,27 +46,12 @@ enum ConfigurationManual {
         let entries = declarations.map { one in
             JSONText.object([
                 ("name", JSONText.string(one.name)), ("variable", JSONText.string(one.variable)),
-                ("type", JSONText.string(word(one.kind))),
+                ("type", JSONText.string(one.kind.word)),
                 ("value", one.shown.isEmpty ? "null" : JSONText.string(one.shown)),
                 ("default", one.defaultText.map(JSONText.string) ?? "null"),
                 ("origin", JSONText.string(one.origin.rawValue)),
             ])
         }
         return "{\"settings\":[\(entries.joined(separator: ","))]}"
-    }
-
-    private static func word(_ kind: SettingKind) -> String {
-        switch kind {
-        case .duration: "duration"
-        case .integer: "integer"
-        case .bytes: "size"
-        case .boolean: "boolean"
-        case .text: "text"
-        case .secret: "secret"
-        case .choice: "choice"
-        case .list: "list"
-        case .url: "URL"
-        case .path: "path"
-        }
     }
 }

@@ -31,6 +31,8 @@ struct Settings: Sendable {
     let retention: RetentionSettings
     /// Logging.
     let log: LogSettings
+    /// Every declaration with its value in effect, fit to be shown.
+    let declarations: [SettingDeclaration]
 
     /// Reads them all.
     init(from source: SettingsSource) {
@@ -45,6 +47,7 @@ struct Settings: Sendable {
         revocation = RevocationSettings(from: source)
         retention = RetentionSettings(from: source)
         log = LogSettings(from: source)
+        declarations = source.declarations
     }
 }
 

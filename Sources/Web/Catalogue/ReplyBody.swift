@@ -118,6 +118,12 @@ package struct MemberWriter {
         if let item { bytes += Self.encode(item) } else { null() }
     }
 
+    /// An object of any shape, given as JSON text that the database has made.
+    package mutating func anything(_ name: String, _ json: String, help: String) {
+        begin(name, .anything, help)
+        bytes += json.utf8
+    }
+
     /// The two members of every list: `items` and `next_cursor`.
     package mutating func page<Item: ReplyBody>(_ page: Page<Item>) {
         objects("items", page.items, help: "The items of this page.")

@@ -1,0 +1,199 @@
+// Signing keys in the hands of administrators: which there are, a new one now, and one that must be
+// trusted no longer. What is removed is in the revocation log of the same transaction, so that its
+// tokens are refused everywhere when the removal is acknowledged (W1, W3). Never shows or returns a
+// private part, and leaves alone the keys behind refresh tokens, which sessions hang by.
+import Audit
+import Postgres
+package import Primitives
+import Revocation
+
+/// What a key does at some moment.
+package enum KeyState: String, Sendable, CaseIterable {
+    /// It is public and does not sign yet.
+    case next
+    /// It signs.
+    case active
+    /// It signs no more; what it has signed is good until it expires.
+    case replaced
+    /// It is trusted no more.
+    case retired
+}
+
+/// One key, as it may be shown.
+package struct KeyView: Sendable, Equatable {
+    /// Its id (`kid`).
+    package let id: KeyID
+    /// What it is for.
+    package let use: String
+    /// What it does now.
+    package let state: KeyState
+    /// When it was made.
+    package let createdAt: Timestamp
+    /// From when on it signs.
+    package let activeFrom: Timestamp
+    /// When it was retired, if it was.
+    package let retiredAt: Timestamp?
+
+    /// A key.
+    package init(
+        id: KeyID,
+        use: String,
+        state: KeyState,
+        createdAt: Timestamp,
+        activeFrom: Timestamp,
+        retiredAt: Timestamp?
+    ) {
+        self.id = id
+        self.use = use
+        self.state = state
+        self.createdAt = createdAt
+        self.activeFrom = activeFrom
+        self.retiredAt = retiredAt
+    }
+
+    /// The keys of `rows`, which are in the order of `KeyStore.list`, at `now`.
+    package static func views(_ rows: [KeyRow], at now: Timestamp) -> [KeyView] {
+        var seen: Set<String> = []
+        return rows.map { row in
+            let state: KeyState
+            if row.retiredAt != nil {
+                state = .retired
+            } else if row.activeFrom > now {
+                state = .next
+            } else {
+                state = seen.insert(row.use).inserted ? .active : .replaced
+            }
+            return KeyView(
+                id: row.id,
+                use: row.use,
+                state: state,
+                createdAt: row.createdAt,
+                activeFrom: row.activeFrom,
+                retiredAt: row.retiredAt
+            )
+        }
+    }
+}
+
+/// Refusals about keys.
+package enum KeyRefusal: Refusal, Equatable {
+    /// There is no such signing key, or it is retired already.
+    case notFound
+    /// Nothing else could sign.
+    case inUse
+    /// There are as many as there may be.
+    case tooMany
+
+    package var code: ProblemCode {
+        switch self {
+        case .notFound: .notFound
+        case .inUse: .inUse
+        case .tooMany: .limitReached
+        }
+    }
+
+    package var detail: String? {
+        switch self {
+        case .notFound: nil
+        case .inUse: "No other signing key is active: make one, and remove this one then."
+        case .tooMany: "There are \(KeyStore.liveLimit) signing keys: remove one first."
+        }
+    }
+}
+
+extension KeyKeeper {
+    /// A page of the signing keys, those that sign last first; one statement.
+    package func signingKeys(
+        _ request: PageRequest,
+        now: Timestamp
+    ) async throws -> Page<KeyView> {
+        let all = KeyView.views(try await database.rows(KeyStore.list()), at: now)
+            .filter { $0.use == KeyUse.accessToken.rawValue }
+        let after = request.cursor.flatMap { KeyID(bytes: $0.bytes) }
+        let start = after.flatMap { id in all.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
+        let items = Array(all[start...].prefix(request.limit))
+        let isLast = start + items.count == all.count
+        return Page(items, nextCursor: isLast ? nil : items.last.map { Cursor($0.id.bytes) })
+    }
+
+    /// Makes a signing key for `actor`, active after the time of publication unless `atOnce`.
+    ///
+    /// Two statements in a transaction.
+    ///
+    /// - Throws: `KeyRefusal.tooMany`.
+    package func makeSigningKey(
+        atOnce: Bool,
+        by actor: AccountID,
+        _ trace: RequestTrace
+    ) async throws -> KeyView {
+        let use = KeyUse.accessToken
+        let id = KeyID(at: trace.now, entropy: entropy)
+        let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)
+        let key = try RingKey(
+            id: id,
+            use: use,
+            createdAt: trace.now,
+            activeFrom: trace.now + (atOnce ? .zero : settings.publishAhead),
+            retiredAt: nil,
+            privateBytes: bytes
+        )
+        let sealed = try masterKey.seal(bytes, context: RingKey.sealContext(id: id, use: use))
+        let audit = AuditBinds(trace, entropy: entropy)
+        let made = try await database.transaction { transaction in
+            _ = try await transaction.first(KeyStore.lock())
+            return try await transaction.first(
+                KeyStore.rotate(
+                    id,
+                    use.algorithm,
+                    key.publicPoint,
+                    sealed,
+                    Int32(masterKey.currentVersion),
+                    key.activeFrom,
+                    actor,
+                    audit.entry,
+                    audit.at,
+                    audit.address,
+                    audit.request
+                )
+            )
+        }
+        guard made != nil else { throw KeyRefusal.tooMany }
+        try await reload()
+        return KeyView(
+            id: id,
+            use: use.rawValue,
+            state: atOnce ? .active : .next,
+            createdAt: key.createdAt,
+            activeFrom: key.activeFrom,
+            retiredAt: nil
+        )
+    }
+
+    /// Takes a signing key out of use for `actor`; its tokens are refused when this returns.
+    ///
+    /// - Throws: `KeyRefusal.notFound`, or `.inUse` for the only one that is active.
+    package func removeSigningKey(
+        _ id: KeyID,
+        by actor: AccountID,
+        _ trace: RequestTrace
+    ) async throws {
+        let audit = AuditBinds(trace, entropy: entropy)
+        let isRemoved = try await revoker.transaction { transaction in
+            _ = try await transaction.first(KeyStore.lock())
+            return try await transaction.first(
+                KeyStore.remove(
+                    id,
+                    actor,
+                    audit.entry,
+                    audit.at,
+                    audit.address,
+                    audit.request
+                )
+            )
+        }
+        guard let isRemoved else { throw KeyRefusal.notFound }
+        guard isRemoved else { throw KeyRefusal.inUse }
+        // This node stops signing with it at once; others when they read the ring again.
+        try await reload()
+    }
+}
