@@ -6,8 +6,8 @@ import Primitives
 struct AdminCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Make the first administrator.",
-        subcommands: [Create.self]
+        abstract: "Make the first administrator; read the audit log.",
+        subcommands: [Create.self, AuditCommand.self]
     )
 
     /// `watchword admin create`.
