@@ -8,6 +8,7 @@ import NIOPosix
 package import Postgres
 package import Primitives
 package import Revocation
+package import Sessions
 import Synchronization
 package import TestKit
 package import Tokens
@@ -62,6 +63,8 @@ package struct TestNode: Sendable {
     package var hashing: PasswordHashing { node.hashing }
     /// Its numbers.
     package var metrics: MetricsRegistry { node.metrics }
+    /// Counts the hours; it does not run unless a test runs it.
+    package var statistics: StatisticsKeeper { node.statistics }
     /// Makes and drops partitions.
     package var partitions: PartitionKeeper { node.partitions }
 

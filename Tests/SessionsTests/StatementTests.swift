@@ -2,6 +2,7 @@
 // sent with, and the ones that run for each request read no table from end to end.
 import Access
 import Accounts
+import Audit
 import ClusterKit
 import Postgres
 import Primitives
@@ -18,6 +19,8 @@ import Tokens
         + Migrator.statements + AuthorityStore.statements + AdministrationStore.statements
         + RouteRuleStore.statements
         + TestNode.answerStatements
+        + Migrator.statements + AuthorityStore.statements + AuditStore.statements
+        + StatisticsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in
@@ -49,7 +52,9 @@ import Tokens
     @Test(arguments: [
         "sessions.rotate", "sessions.judge_refresh", "sessions.end", "sessions.end_all",
         "sessions.open", "sessions.list", "sessions.login_history", "accounts.find_for_sign_in",
-        "accounts.find_view", "revocation.read_since",
+        "accounts.find_view", "revocation.read_since", "audit.list", "audit.list_by_account",
+        "audit.list_by_actor", "audit.list_by_action", "audit.list_by_members",
+        "statistics.count", "statistics.roll", "statistics.alive",
     ])
     func `A statement of the hot path reads no large table from end to end`(
         _ name: String

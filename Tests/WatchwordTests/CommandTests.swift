@@ -25,7 +25,9 @@ import Testing
         Call("dev --nodes many", 64), Call("dev --port 70000", 64), Call("dev --port 9080", 64),
         Call("dev --set http.port=1", 64), Call("dev --set http.prot=1", 78), Call("serve", 78),
         Call("migrate", 78), Call("describe config --set log.level=loud", 78),
-        Call("describe config --config /nowhere.json", 78),
+        Call("describe config --config /nowhere.json", 78), Call("admin audit", 78),
+        Call("admin audit --account me", 64), Call("admin audit --action everything", 64),
+        Call("admin audit --from yesterday", 64), Call("admin audit --limit 0", 64),
     ]
 
     @Test(arguments: calls)
