@@ -19,7 +19,7 @@ import Tokens
         + Migrator.statements + AuthorityStore.statements + AdministrationStore.statements
         + RouteRuleStore.statements
         + TestNode.answerStatements
-        + Migrator.statements + AuthorityStore.statements + AuditStore.statements
+        + AuditStore.statements
         + StatisticsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
