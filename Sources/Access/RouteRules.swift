@@ -1,6 +1,7 @@
-// Reading and changing the rules of gateways. A change locks the set, reads all rules (a thousand at
-// most), changes them here, where they are also compiled, and writes what differs: under that lock
-// reading and then writing is one decision. It is in force on every node when it is answered (W11).
+// Reading and changing the rules of gateways. A change locks the set, reads all rules (a thousand
+// at most), changes them here, where they are also compiled, and writes what differs: under that
+// lock reading and then writing is one decision. It is in force on every node when it is answered
+// (W11).
 import Audit
 package import Postgres
 package import Primitives

@@ -30,6 +30,22 @@ import Testing
         }
     }
 
+    /// The declared shape of a member.
+    private func schema(_ info: OperationInfo, _ name: String) -> Schema? {
+        guard case .object(let shape)? = info.input else { return nil }
+        return shape.members.first { $0.name == name }?.schema
+    }
+
+    /// Whether one of the odd values is as declared, such as an empty description.
+    private func fits(_ schema: Schema, _ value: String) -> Bool {
+        switch schema {
+        case .text(let length), .secret(let length): length.contains(0) && value == "\"\""
+        case .integer(let range): range.contains(1) && value == "1"
+        case .boolean: value == "true"
+        case .choice, .timestamp, .id, .list, .object, .nullable, .anything: false
+        }
+    }
+
     private func object(_ members: [(name: String, json: String)]) -> String {
         "{" + members.map { "\"\($0.name)\":\($0.json)" }.joined(separator: ",") + "}"
     }
@@ -61,7 +77,7 @@ import Testing
         ]
         for name in [
             "role", "roles", "confirmed", "id", "is_admin", "email_verified", "created_at",
-        ] {
+        ] where schema(info, name) == nil {
             all.append(json("privileged \(name)", object(good + [(name, "[\"admin\"]")])))
             all.append(json("privileged \(name)", object(good + [(name, "true")])))
         }
@@ -89,7 +105,9 @@ import Testing
                 var members = good
                 members[index].json = value
                 // Fits where the member is an object, such as a profile that is empty.
-                let isFit = member.json == "{}" && value == "{}"
+                let isFit =
+                    member.json == "{}" && value == "{}"
+                    || schema(info, member.name).map { fits($0, value) } ?? false
                 if !isFit {
                     all.append(json("\(member.name) \(value.prefix(20))", object(members)))
                 }

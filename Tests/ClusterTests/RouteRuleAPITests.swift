@@ -183,7 +183,7 @@ import Testing
                 (Self.rule("/a", ",\"id\":\"\(id)\""), "id"),
                 ("{\"methods\":[\"GET\"],\"path\":\"/a\",\"access\":\"all\"}", "access"),
                 (
-                    "{\"methods\":[\"GET\"],\"path\":\"/\",\"access\":\"public\",\"roles\":[\"x\"]}",
+                    "{\"methods\":[\"*\"],\"path\":\"/\",\"access\":\"public\",\"roles\":[\"x\"]}",
                     "access"
                 ),
             ]

@@ -1,7 +1,6 @@
 // The configuration: precedence, all complaints at once, suggestions, secrets.
 import Primitives
 import Testing
-import Web
 
 @testable import Watchword
 
@@ -281,13 +280,13 @@ private struct Sample {
         )
     }
 
-    @Test(arguments: OriginalRequestSource.allCases)
+    @Test(arguments: ["auto", "x-forwarded", "x-original", "request-line"])
     func `route rules need one source of the original request, so auto is refused (row 236)`(
-        _ original: OriginalRequestSource
+        _ original: String
     ) {
         func complaints(_ rules: String) -> [String] {
             let values = [
-                "verify.route_rules": rules, "verify.original_request": original.rawValue,
+                "verify.route_rules": rules, "verify.original_request": original,
             ]
             let source = SettingsSource { name in
                 values[name].map { RawSetting($0, from: .environment) }
@@ -297,6 +296,6 @@ private struct Sample {
             return source.complaints.map(\.description)
         }
         #expect(complaints("off").isEmpty)
-        #expect(complaints("on").count == (original == .auto ? 1 : 0))
+        #expect(complaints("on").count == (original == "auto" ? 1 : 0))
     }
 }
