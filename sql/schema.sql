@@ -294,6 +294,15 @@ PARTITION BY RANGE (id);
 
 COMMENT ON TABLE public.sessions IS 'fillfactor = 45, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000';
 
+CREATE TABLE public.statistics_hours (
+    hour timestamp with time zone NOT NULL,
+    measure text NOT NULL,
+    value bigint NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    CONSTRAINT statistics_hours_value_check CHECK ((value >= 0)),
+    CONSTRAINT statistics_hours_whole CHECK ((date_trunc('hour'::text, hour, 'UTC'::text) = hour))
+);
+
 CREATE TABLE public.token_lifetimes (
     lifetime_s integer NOT NULL,
     asserted_at timestamp with time zone NOT NULL,
@@ -386,6 +395,9 @@ ALTER TABLE ONLY public.session_ends
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.statistics_hours
+    ADD CONSTRAINT statistics_hours_pkey PRIMARY KEY (hour, measure);
+
 ALTER TABLE ONLY public.token_lifetimes
     ADD CONSTRAINT token_lifetimes_pkey PRIMARY KEY (lifetime_s);
 
@@ -404,6 +416,10 @@ CREATE INDEX accounts_state_idx ON public.accounts USING btree (state, id);
 CREATE INDEX api_keys_account_idx ON public.api_keys USING btree (account_id, id);
 
 CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (account_id, id);
+
+CREATE INDEX audit_events_action_idx ON ONLY public.audit_events USING btree (action, id);
+
+CREATE INDEX audit_events_actor_idx ON ONLY public.audit_events USING btree (actor_id, id);
 
 CREATE INDEX idempotency_keys_created_idx ON public.idempotency_keys USING btree (created_at);
 

@@ -51,7 +51,9 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run() async throws {
             let key = try await Services.rotateKeys(try KeysCommand.load(configuration))
-            Output.line(json ? KeysCommand.json(key) : "Made the key \(key.id) (\(key.state.rawValue)).")
+            Output.line(
+                json ? KeysCommand.json(key) : "Made the key \(key.id) (\(key.state.rawValue))."
+            )
         }
     }
 
