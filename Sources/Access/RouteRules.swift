@@ -13,8 +13,6 @@ package enum RouteRefusal: Refusal {
     case notThere
     /// There are a thousand.
     case tooMany
-    /// The rules are others than the caller has seen.
-    case outdated
     /// What is wrong with which member.
     case invalid([MemberError])
 
@@ -22,7 +20,6 @@ package enum RouteRefusal: Refusal {
         switch self {
         case .notThere: .notFound
         case .tooMany: .limitReached
-        case .outdated: .versionMismatch
         case .invalid: .validationFailed
         }
     }
@@ -32,14 +29,6 @@ package enum RouteRefusal: Refusal {
     }
 }
 
-/// Which version of the rules a caller has seen.
-package enum SeenRoutes: Hashable, Sendable {
-    /// This one.
-    case version(Int64)
-    /// He does not care.
-    case any
-}
-
 /// Who changes rules, and in which request.
 package struct RouteEditor: Sendable {
     /// His account.
@@ -47,10 +36,10 @@ package struct RouteEditor: Sendable {
     /// The request.
     package let trace: RequestTrace
     /// What he has seen of the rules.
-    package let seen: SeenRoutes
+    package let seen: ExpectedVersion
 
     /// Somebody.
-    package init(account: AccountID, trace: RequestTrace, seen: SeenRoutes) {
+    package init(account: AccountID, trace: RequestTrace, seen: ExpectedVersion) {
         self.account = account
         self.trace = trace
         self.seen = seen
@@ -175,9 +164,7 @@ package struct RouteRules: Sendable {
             guard let version = try await transaction.first(RouteRuleStore.lock()) else {
                 preconditionFailure("the set of rules has its one row")
             }
-            if case .version(let seen) = editor.seen, seen != version {
-                throw RouteRefusal.outdated
-            }
+            guard editor.seen.matches(version) else { throw VersionMismatch() }
             let before = try await Self.table(transaction).rules
             var rules = before
             try edit(&rules)

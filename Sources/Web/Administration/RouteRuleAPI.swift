@@ -12,7 +12,8 @@ package enum RouteRuleAPI {
         "/v1/admin/route-rules",
         summary: "The route rules in the order in which they are tried.",
         tag: "Route rules",
-        gate: .permission(.routesRead)
+        gate: .permission(.routesRead),
+        traits: [.answersVersion]
     )
     static let insert = Operation<NewRouteRuleRequest, RouteRuleReply>(
         "routes.insert",
@@ -22,7 +23,8 @@ package enum RouteRuleAPI {
         tag: "Route rules",
         gate: .permission(.routesWrite),
         success: 201,
-        problems: [.limitReached, .versionMismatch]
+        problems: [.limitReached],
+        traits: [.idempotent, .answersVersion, .answersLocation, .mayBeMinimal]
     )
     static let replace = Operation<RouteRuleSetRequest, RouteRuleSetReply>(
         "routes.replace",
@@ -31,7 +33,8 @@ package enum RouteRuleAPI {
         summary: "Put these in the place of all route rules, at once. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
-        problems: [.limitReached, .versionMismatch, .versionRequired],
+        problems: [.limitReached],
+        traits: [.needsVersion, .answersVersion, .mayBeMinimal],
         bodyBytes: 1024 * 1024
     )
     static let get = Operation<NoInput, RouteRuleReply>(
@@ -41,7 +44,8 @@ package enum RouteRuleAPI {
         summary: "One route rule.",
         tag: "Route rules",
         gate: .permission(.routesRead),
-        problems: [.notFound]
+        problems: [.notFound],
+        traits: [.answersVersion]
     )
     static let update = Operation<RouteRulePatch, RouteRuleReply>(
         "routes.update",
@@ -50,17 +54,19 @@ package enum RouteRuleAPI {
         summary: "Change or move a route rule. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
-        problems: [.notFound, .versionMismatch, .versionRequired]
+        problems: [.notFound],
+        traits: [.needsVersion, .answersVersion, .mayBeMinimal]
     )
     static let delete = Operation<NoInput, NoReply>(
         "routes.delete",
         .delete,
         "/v1/admin/route-rules/{id}",
-        summary: "Take a route rule away.",
+        summary: "Take a route rule away. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
         success: 204,
-        problems: [.notFound, .versionMismatch]
+        problems: [.notFound],
+        traits: [.needsVersion]
     )
     static let explain = Operation<ExplainRouteRequest, RouteExplanationReply>(
         "routes.explain",

@@ -14,35 +14,34 @@ extension WebServices {
             let (id, table) = try await routeRules.insert(
                 request.definition,
                 at: request.position,
-                by: try context.routeEditor(mustHaveSeen: false)
+                by: context.routeEditor(.any)
             )
             return try Self.reply(id, of: table)
+                .with(location: RouteRuleAPI.get.info, id.description)
         }
         bindings.bind(RouteRuleAPI.replace) { request, context in
             let table = try await routeRules.replace(
                 with: request.definitions,
-                by: try context.routeEditor(mustHaveSeen: true)
+                by: context.routeEditor(context.expectedVersion)
             )
             let shadows = table.shadows()
             let rules = table.rules.indices.map { RouteRuleReply($0, of: table, shadows) }
-            return Answer(
-                RouteRuleSetReply(rules: rules, version: table.version),
-                headers: table.headers
-            )
+            return Answer(RouteRuleSetReply(rules: rules, version: table.version))
+                .with(version: table.version)
         }
         bindings.bind(RouteRuleAPI.update) { patch, context in
             let id: RouteRuleID = try context.id("id")
             let table = try await routeRules.update(
                 id,
                 to: patch.position,
-                by: try context.routeEditor(mustHaveSeen: true)
+                by: context.routeEditor(context.expectedVersion)
             ) { patch.apply(to: &$0) }
             return try Self.reply(id, of: table)
         }
         bindings.bind(RouteRuleAPI.delete) { _, context in
             try await routeRules.delete(
                 try context.id("id"),
-                by: try context.routeEditor(mustHaveSeen: false)
+                by: context.routeEditor(context.expectedVersion)
             )
             return .done
         }
@@ -58,7 +57,8 @@ extension WebServices {
         guard let index = table.rules.firstIndex(where: { $0.id == id }) else {
             throw RouteRefusal.notThere
         }
-        return Answer(RouteRuleReply(index, of: table, table.shadows()), headers: table.headers)
+        return Answer(RouteRuleReply(index, of: table, table.shadows()))
+            .with(version: table.version)
     }
 
     private func listRoutes(_ page: PageRequest) async throws -> Answer<RouteRulePageReply> {
@@ -76,10 +76,9 @@ extension WebServices {
         let shadows = table.shadows()
         let items = (start..<end).map { RouteRuleReply($0, of: table, shadows) }
         let next = end < table.rules.count ? Cursor(table.rules[end - 1].id.bytes) : nil
-        return Answer(
-            RouteRulePageReply(page: Page(items, nextCursor: next), version: table.version),
-            headers: table.headers
-        )
+        let found = Page(items, nextCursor: next)
+        return Answer(RouteRulePageReply(page: found, version: table.version))
+            .with(version: table.version)
     }
 
     /// What would become of a request, by the rules as they are in the database.
@@ -139,30 +138,9 @@ extension WebServices {
 
 extension RequestContext {
     /// The caller as somebody who changes rules.
-    ///
-    /// - Throws: `version-required` without `If-Match` where it must be there, `version-mismatch`
-    ///   for one that no version has.
-    fileprivate func routeEditor(mustHaveSeen: Bool) throws(WebRefusal) -> RouteEditor {
-        let values = headers[values: .ifMatch]
-        var seen = SeenRoutes.any
-        if let value = values.first {
-            if values.count > 1 || value != "*" {
-                let text = value.dropFirst().dropLast()
-                guard values.count == 1, let version = Int64(text), value == "\"\(version)\"" else {
-                    throw WebRefusal(.versionMismatch)
-                }
-                seen = .version(version)
-            }
-        } else if mustHaveSeen {
-            throw WebRefusal(.versionRequired)
-        }
-        return RouteEditor(account: claims.accountID, trace: trace, seen: seen)
+    fileprivate func routeEditor(_ seen: ExpectedVersion) -> RouteEditor {
+        RouteEditor(account: claims.accountID, trace: trace, seen: seen)
     }
-}
-
-extension RouteTable {
-    /// The version of all rules, as `ETag`.
-    fileprivate var headers: HTTPFields { [.eTag: "\"\(version)\""] }
 }
 
 extension RouteQuestion {
