@@ -89,6 +89,22 @@ package final class Throttle: Sendable {
         }
     }
 
+    /// Forgets all attempts of a subject, in Redis and on this node.
+    ///
+    /// Where Redis is lost other nodes may still count; their windows end by themselves.
+    ///
+    /// - Throws: the fault of Redis: then it may count on.
+    package func forget(_ subject: ThrottleSubject) async throws {
+        counters.withLock { $0.forget(subject) }
+        guard let redis else { return }
+        _ = try await redis.run(
+            ThrottleScripts.forget,
+            keys: [subject.redisKey],
+            arguments: [],
+            deadline: nil
+        )
+    }
+
     private func decide(
         _ subjects: [ThrottleSubject],
         _ deadline: Deadline?

@@ -56,6 +56,9 @@ struct ThrottleCounters {
         }
     }
 
+    /// Forgets a subject; its place among the ages is skipped when its turn comes.
+    mutating func forget(_ subject: ThrottleSubject) { entries[subject] = nil }
+
     private func current(_ subject: ThrottleSubject, at now: MonotonicInstant) -> Entry? {
         entries[subject].flatMap { $0.ends > now ? $0 : nil }
     }

@@ -1,4 +1,4 @@
-// The two scripts of the throttle. Each runs as a whole or not at all, and asks Redis for the
+// The scripts of the throttle. Each runs as a whole or not at all, and asks Redis for the
 // time, so neither parallel attempts nor the clocks of the nodes can stretch a limit (row 37).
 //
 // A counter is a hash of `n` (attempts), `id` (its window) and a TTL (the rest of the window).
@@ -60,6 +60,12 @@ package enum ThrottleScripts {
             """
     )
 
+    /// KEYS: the counters to forget.
+    static let forget = RedisScript(
+        name: "throttle-forget",
+        source: "return redis.call('DEL', unpack(KEYS))"
+    )
+
     /// All of them.
-    package static let all = [reserve, giveBack]
+    package static let all = [reserve, giveBack, forget]
 }

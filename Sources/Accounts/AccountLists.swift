@@ -205,7 +205,7 @@ package struct AccountLists: Sendable {
     }
 
     private static let epoch = Timestamp(seconds: 0)
-    private static let never = Timestamp(seconds: 253_402_300_800)
+    private static let never = Timestamp(seconds: 253_402_300_799)
     private static let badCursor = AdministrationRefusal.invalid([
         MemberError("cursor", "malformed", "must be a cursor of an earlier page")
     ])

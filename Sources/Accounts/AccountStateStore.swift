@@ -12,48 +12,41 @@ enum AccountStateStore {
     /// Disables an account, or one that is disabled once more: the second caller must not be told
     /// so before the first revocation is out (revocation.md H19).
     ///
-    /// `$1` account, `$2` kind, `$3` version of its rights, `$4` realm, `$5` the role of
-    /// administration, `$6` actor, `$7` and on the binds of the audit. The answer says whether it
-    /// is the last administrator, which stays.
+    /// `$1` account, `$2` actor, `$3` and on the binds of the audit.
     static let disable = RevokingStatement(
         "accounts.disable",
         """
-        \(AdministrationStore.target), changed AS (
+        changed AS (
             UPDATE accounts a
-               SET state = 'disabled', version = a.version + 1, updated_at = $8
-              FROM target t
-             WHERE a.id = t.id
-               AND NOT t.is_last
+               SET state = 'disabled', version = a.version + 1, updated_at = $4
+             WHERE a.id = $1
+               AND a.state <> 'deleted'
             RETURNING a.id
         ), \(AdministrationStore.outdate), \(AuditLog.append(
             as: "audited",
             .accountDisabled,
             account: "changed.id",
-            actor: "$6::uuid",
+            actor: "$2::uuid",
             from: "changed",
-            binds: 7
+            binds: 3
         )), \(Outbox.append(
             as: "announced",
             .accountDisabled,
             account: "changed.id",
             payload: "'{}'::jsonb",
             from: "changed",
-            entry: 7,
-            at: 8
+            entry: 3,
+            at: 4
         ))
         """,
-        answer: "SELECT t.is_last FROM target t",
+        answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
-        String.self,
-        Int64.self,
-        OrganisationID?.self,
-        RoleID.self,
         AccountID.self,
         EntryID.self,
         Timestamp.self,
         String.self,
         RequestID.self,
-        decode: { try $0.get(0, as: Bool.self) }
+        decode: { try $0.get(0, as: AccountID.self) }
     )
 
     /// Lets an account be used again.
@@ -66,14 +59,11 @@ enum AccountStateStore {
             SELECT a.id, a.state
               FROM accounts a
              WHERE a.id = $1
-               AND a.kind = $2
-               AND a.rights_version = $3
                AND a.state <> 'deleted'
-               AND \(AdministrationStore.isInRealm(4))
-               FOR NO KEY UPDATE OF a
+               FOR NO KEY UPDATE
         ), changed AS (
             UPDATE accounts a
-               SET state = 'active', version = a.version + 1, updated_at = $7
+               SET state = 'active', version = a.version + 1, updated_at = $4
               FROM target t
              WHERE a.id = t.id
                AND t.state = 'disabled'
@@ -82,25 +72,22 @@ enum AccountStateStore {
             as: "audited",
             .accountEnabled,
             account: "changed.id",
-            actor: "$5::uuid",
+            actor: "$2::uuid",
             from: "changed",
-            binds: 6
+            binds: 3
         )), \(Outbox.append(
             as: "announced",
             .accountEnabled,
             account: "changed.id",
             payload: "'{}'::jsonb",
             from: "changed",
-            entry: 6,
-            at: 7
+            entry: 3,
+            at: 4
         ))
         SELECT t.id FROM target t
         """,
         kind: .solo,
         binds: AccountID.self,
-        String.self,
-        Int64.self,
-        OrganisationID?.self,
         AccountID.self,
         EntryID.self,
         Timestamp.self,
@@ -109,21 +96,20 @@ enum AccountStateStore {
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
-    /// Erases a person and keeps the row; with the parameters and the answer of `disable`.
+    /// Erases a person and keeps the row; with the parameters of `disable`.
     ///
     /// Names are free for others at once. What the audit log says of the account stays.
     static let delete = RevokingStatement(
         "accounts.delete",
         """
-        \(AdministrationStore.target), changed AS (
+        changed AS (
             UPDATE accounts a
                SET state = 'deleted', email = NULL, email_canonical = NULL, username = NULL,
                    username_canonical = NULL, confirmed_at = NULL, last_login_at = NULL,
                    rights_version = \(GrowingVersion.next("a.rights_version")),
-                   version = a.version + 1, updated_at = $8
-              FROM target t
-             WHERE a.id = t.id
-               AND NOT t.is_last
+                   version = a.version + 1, updated_at = $4
+             WHERE a.id = $1
+               AND a.state <> 'deleted'
             RETURNING a.id
         ), \(AdministrationStore.outdate), profile AS (
             DELETE FROM account_profiles x USING changed c WHERE x.account_id = c.id
@@ -140,7 +126,7 @@ enum AccountStateStore {
         ), traces AS (
             UPDATE sessions x
                SET ip_address = '', user_agent = '', previous_ip_address = NULL,
-                   revoked_at = COALESCE(x.revoked_at, $8),
+                   revoked_at = COALESCE(x.revoked_at, $4),
                    end_reason = COALESCE(x.end_reason, 'account-deleted')
               FROM changed c
              WHERE x.account_id = c.id
@@ -148,30 +134,26 @@ enum AccountStateStore {
             as: "audited",
             .accountDeleted,
             account: "changed.id",
-            actor: "$6::uuid",
+            actor: "$2::uuid",
             from: "changed",
-            binds: 7
+            binds: 3
         )), \(Outbox.append(
             as: "announced",
             .accountDeleted,
             account: "changed.id",
             payload: "'{}'::jsonb",
             from: "changed",
-            entry: 7,
-            at: 8
+            entry: 3,
+            at: 4
         ))
         """,
-        answer: "SELECT t.is_last FROM target t",
+        answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
-        String.self,
-        Int64.self,
-        OrganisationID?.self,
-        RoleID.self,
         AccountID.self,
         EntryID.self,
         Timestamp.self,
         String.self,
         RequestID.self,
-        decode: { try $0.get(0, as: Bool.self) }
+        decode: { try $0.get(0, as: AccountID.self) }
     )
 }

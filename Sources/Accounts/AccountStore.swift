@@ -15,6 +15,8 @@ package struct SignInAccount: Sendable {
     package let isConfirmed: Bool
     /// The PHC string of its password; nil where it has none.
     package let phc: String?
+    /// Whether the password must be replaced before it opens a session.
+    package let mustChangePassword: Bool
 }
 
 /// What an account's owner sees of it.
@@ -93,7 +95,8 @@ package enum AccountStore {
     package static let findForSignIn = Statement(
         "accounts.find_for_sign_in",
         """
-        SELECT a.id, a.state, a.confirmed_at IS NOT NULL, p.phc
+        SELECT a.id, a.state, a.confirmed_at IS NOT NULL, p.phc,
+               COALESCE(p.must_change, false)
           FROM accounts a
           LEFT JOIN account_passwords p ON p.account_id = a.id
          WHERE a.id = COALESCE(
@@ -107,7 +110,8 @@ package enum AccountStore {
                 id: try row.get(0, as: AccountID.self),
                 state: try row.get(1, as: String.self),
                 isConfirmed: try row.get(2, as: Bool.self),
-                phc: try row.get(3, as: String?.self)
+                phc: try row.get(3, as: String?.self),
+                mustChangePassword: try row.get(4, as: Bool.self)
             )
         }
     )

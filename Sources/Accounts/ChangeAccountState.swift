@@ -3,75 +3,62 @@
 // administrator stays, also when two go for the last two at once (W12).
 package import Access
 import Audit
-package import Postgres
+import Postgres
 package import Primitives
 package import Revocation
 
 /// Changes whether accounts may be used.
 package struct ChangeAccountState: Sendable {
-    let database: any PostgresExecutor
-    let revoker: Revoker
     let targets: AccountTargets
     let entropy: Entropy
 
     /// The use case.
-    package init(
-        database: any PostgresExecutor,
-        revoker: Revoker,
-        ranking: Ranking,
-        entropy: Entropy
-    ) {
-        self.database = database
-        self.revoker = revoker
+    package init(revoker: Revoker, entropy: Entropy) {
+        targets = AccountTargets(revoker)
         self.entropy = entropy
-        targets = AccountTargets(database: database, ranking: ranking)
     }
 
     /// Ends every token of an account and lets nobody sign in to it.
     ///
-    /// - Throws: `AdministrationRefusal`; or a fault.
+    /// - Throws: `GrantRefusal`, `AdministrationRefusal`; or a fault.
     package func disable(
         _ account: AccountID,
         _ kind: AccountKind = .person,
-        by actor: Administrator
+        by actor: Grantor,
+        _ trace: RequestTrace
     ) async throws {
-        try await targets.permitted(account, kind, .heavy, by: actor) { version in
-            try await take(AccountStateStore.disable, account, kind, version, actor)
-        }
+        try await take(AccountStateStore.disable, account, kind, by: actor, trace)
     }
 
     /// Erases what is known of a person, frees the names and ends every token.
     ///
     /// The id stays taken for ever.
     ///
-    /// - Throws: `AdministrationRefusal`; or a fault.
+    /// - Throws: `GrantRefusal`, `AdministrationRefusal`; or a fault.
     package func delete(
         _ account: AccountID,
         _ kind: AccountKind = .person,
-        by actor: Administrator
+        by actor: Grantor,
+        _ trace: RequestTrace
     ) async throws {
-        try await targets.permitted(account, kind, .heavy, by: actor) { version in
-            try await take(AccountStateStore.delete, account, kind, version, actor)
-        }
+        try await take(AccountStateStore.delete, account, kind, by: actor, trace)
     }
 
     /// Lets a disabled account be used again, by signing in anew; an active one stays as it is.
     ///
-    /// - Throws: `AdministrationRefusal`; or a fault.
+    /// - Throws: `GrantRefusal`, `AdministrationRefusal`; or a fault.
     package func enable(
         _ account: AccountID,
         _ kind: AccountKind = .person,
-        by actor: Administrator
+        by actor: Grantor,
+        _ trace: RequestTrace
     ) async throws {
-        let binds = AuditBinds(actor.trace, entropy: entropy)
-        _ = try await targets.permitted(account, kind, .heavy, by: actor) { version in
-            try await database.first(
+        let binds = AuditBinds(trace, entropy: entropy)
+        _ = try await targets.permitted(account, kind, .heavy, by: actor) { transaction, _ in
+            try await transaction.first(
                 AccountStateStore.enable(
                     account,
-                    kind.rawValue,
-                    version,
-                    actor.realm.organisationID,
-                    actor.accountID,
+                    actor.account,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -82,41 +69,32 @@ package struct ChangeAccountState: Sendable {
     }
 
     private typealias Taking = RevokingStatement<
-        Bool, AccountID, String, Int64, OrganisationID?, RoleID, AccountID, EntryID, Timestamp,
-        String, RequestID
+        AccountID, AccountID, AccountID, EntryID, Timestamp, String, RequestID
     >
 
-    /// Locks signature and role, then runs the statement; nil where its row is another by now.
+    /// Takes an account away, unless it is the last that administers.
     private func take(
         _ statement: Taking,
         _ account: AccountID,
         _ kind: AccountKind,
-        _ version: Int64,
-        _ actor: Administrator
-    ) async throws -> Void? {
-        let binds = AuditBinds(actor.trace, entropy: entropy)
-        let isLast = try await revoker.transaction { transaction in
-            try await transaction.execute(AdministrationStore.lockSignature(account))
-            try await transaction.execute(
-                AdministrationStore.lockAdministration(BuiltInRole.admin)
-            )
-            return try await transaction.first(
+        by actor: Grantor,
+        _ trace: RequestTrace
+    ) async throws {
+        let binds = AuditBinds(trace, entropy: entropy)
+        _ = try await targets.permitted(account, kind, .heavy, by: actor) { transaction, grants in
+            try await grants.lockAdministrators()
+            let taken = try await transaction.first(
                 statement(
                     account,
-                    kind.rawValue,
-                    version,
-                    actor.realm.organisationID,
-                    BuiltInRole.admin,
-                    actor.accountID,
+                    actor.account,
                     binds.entry,
                     binds.at,
                     binds.address,
                     binds.request
                 )
             )
+            try await grants.keepAnAdministrator()
+            return taken
         }
-        guard let isLast else { return nil }
-        if isLast { throw AdministrationRefusal.lastAdministrator }
-        return ()
     }
 }

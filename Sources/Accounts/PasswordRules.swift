@@ -21,6 +21,11 @@ package struct Password: Sendable {
     /// NFC of what was received, as UTF-8.
     let normalised: Secret
 
+    /// Whether both are the same password.
+    package func isSame(as other: Password) -> Bool {
+        normalised.exposed == other.normalised.exposed
+    }
+
     /// The most bytes of a password, before and after normalisation.
     package static let byteLimit = 1024
 

@@ -146,14 +146,9 @@ package struct Register: Sendable {
         var names: AccountNames?
         var password: Password?
         do {
-            names = AccountNames(
-                email: try EmailAddress(registration.email),
-                username: try registration.username.map { name throws(IdentifierFlaw) in
-                    try Username(name)
-                }
-            )
+            names = try AccountNames(email: registration.email, username: registration.username)
         } catch {
-            errors.append(Self.memberError(error))
+            errors.append(error.memberError)
         }
         do throws(PasswordFlaw) {
             let candidate = try Password(registration.password)
@@ -168,19 +163,6 @@ package struct Register: Sendable {
         }
         guard let names, let password else { throw .invalid(errors) }
         return (names, password)
-    }
-
-    private static func memberError(_ flaw: IdentifierFlaw) -> MemberError {
-        switch flaw {
-        case .emailInvalid:
-            MemberError("email", flaw.rawValue, "is not an e-mail address we can use")
-        case .usernameInvalid:
-            MemberError(
-                "username",
-                flaw.rawValue,
-                "must be 3 to 64 letters, digits, dots, underscores or hyphens"
-            )
-        }
     }
 
     private func insert(

@@ -10,6 +10,7 @@ package enum OutboxTopic: String, Sendable, CaseIterable {
     case accountDeleted = "account.deleted"
     case signedIn = "session.signed-in"
     case sessionEnded = "session.ended"
+    case impersonated = "session.impersonated"
     case loggedOutEverywhere = "session.logged-out-everywhere"
     case refreshReused = "session.refresh-reused"
     case passwordChanged = "password.changed"

@@ -16,6 +16,8 @@ package enum ChangePasswordRefusal: Refusal, Equatable {
     case invalid([MemberError])
     /// Too many wrong guesses.
     case throttled(Duration)
+    /// The caller acts as somebody else.
+    case impersonating
     /// The caller's session ended, or the password was changed, meanwhile.
     case outdated
 
@@ -24,6 +26,7 @@ package enum ChangePasswordRefusal: Refusal, Equatable {
         case .wrongPassword: .passwordIncorrect
         case .invalid: .validationFailed
         case .throttled: .tooManyAttempts
+        case .impersonating: .permissionDenied
         case .outdated: .tokenRevoked
         }
     }
@@ -78,6 +81,8 @@ package struct ChangePassword: Sendable {
         _ caller: AccessClaims,
         _ trace: RequestTrace
     ) async throws -> TokenPair {
+        // Who acts as somebody else leaves his credentials alone (row 177).
+        guard caller.actorID == nil else { throw ChangePasswordRefusal.impersonating }
         let account = try await database.first(AccountStore.findPassword(caller.accountID))
         guard let account else { throw ChangePasswordRefusal.outdated }
         let fresh: Password

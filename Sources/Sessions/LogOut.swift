@@ -10,12 +10,15 @@ package import Tokens
 package enum LogOutRefusal: Refusal, Equatable {
     /// There is no such session of yours.
     case noSuchSession
+    /// A session in which somebody else acts gets no new tokens.
+    case impersonating
     /// Your token was outdated before this took hold (S4-T2).
     case outdated
 
     package var code: ProblemCode {
         switch self {
         case .noSuchSession: .notFound
+        case .impersonating: .permissionDenied
         case .outdated: .tokenRevoked
         }
     }
@@ -89,6 +92,7 @@ package struct LogOut: Sendable {
     ///
     /// - Throws: `LogOutRefusal.outdated`.
     package func others(_ caller: AccessClaims, _ trace: RequestTrace) async throws -> TokenPair {
+        guard caller.actorID == nil else { throw LogOutRefusal.impersonating }
         let nonce = entropy.bytes(16)
         let fresh = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
         let binds = AuditBinds(trace, entropy: entropy)

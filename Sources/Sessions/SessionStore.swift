@@ -264,7 +264,7 @@ package enum SessionStore {
         """
         \(held), password AS (
             UPDATE account_passwords p
-               SET phc = $12, changed_at = $5
+               SET phc = $12, changed_at = $5, must_change = false
               FROM held h
              WHERE p.account_id = h.account_id
                AND p.phc = $11

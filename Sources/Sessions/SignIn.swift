@@ -6,6 +6,7 @@ package import Accounts
 import Audit
 package import Postgres
 package import Primitives
+package import Revocation
 import Tokens
 
 /// Why a sign-in is refused.
@@ -14,6 +15,10 @@ package enum SignInRefusal: Refusal, Equatable {
     case wrongCredentials
     /// The password was right; the address is not confirmed.
     case unconfirmed
+    /// The password was right; it must be replaced before it opens anything.
+    case passwordChangeRequired
+    /// The password was right; the new one may not be one.
+    case invalid([MemberError])
     /// Too many attempts for this account or from this address.
     case throttled(Duration)
 
@@ -21,8 +26,14 @@ package enum SignInRefusal: Refusal, Equatable {
         switch self {
         case .wrongCredentials: .signInFailed
         case .unconfirmed: .accountUnconfirmed
+        case .passwordChangeRequired: .passwordChangeRequired
+        case .invalid: .validationFailed
         case .throttled: .tooManyAttempts
         }
+    }
+
+    package var memberErrors: [MemberError] {
+        if case .invalid(let errors) = self { errors } else { [] }
     }
 
     package var retryAfter: Duration? {
@@ -57,29 +68,32 @@ package struct SignInRules: Sendable {
 /// Signs people in.
 package struct SignIn: Sendable {
     let database: any PostgresExecutor
+    let revoker: Revoker
     let hashing: PasswordHashing
     let throttle: Throttle
     let rules: SignInRules
     let minting: Minting
-    let requiresConfirmation: Bool
+    let settings: AccountSettings
     let entropy: Entropy
 
     /// The use case.
     package init(
         database: any PostgresExecutor,
+        revoker: Revoker,
         hashing: PasswordHashing,
         throttle: Throttle,
         rules: SignInRules,
         minting: Minting,
-        requiresConfirmation: Bool,
+        settings: AccountSettings,
         entropy: Entropy
     ) {
         self.database = database
+        self.revoker = revoker
         self.hashing = hashing
         self.throttle = throttle
         self.rules = rules
         self.minting = minting
-        self.requiresConfirmation = requiresConfirmation
+        self.settings = settings
         self.entropy = entropy
     }
 
@@ -87,10 +101,12 @@ package struct SignIn: Sendable {
     ///
     /// Two statements, one hash, one signature.
     ///
+    /// - Parameter newPassword: what replaces the password where it must be replaced, and only then.
     /// - Throws: `SignInRefusal`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         login: String,
         password: Secret,
+        newPassword: Secret? = nil,
         transport: Transport,
         _ trace: RequestTrace
     ) async throws -> TokenPair {
@@ -125,17 +141,56 @@ package struct SignIn: Sendable {
             throw SignInRefusal.wrongCredentials
         }
         await throttle.giveBack(reservation)
-        if requiresConfirmation && !account.isConfirmed {
+        if settings.requiresConfirmation && !account.isConfirmed {
             try await record(.unconfirmed, account.id, trace)
             throw SignInRefusal.unconfirmed
         }
-        guard let pair = try await open(account.id, phc, transport, trace) else {
+        let fresh = try await renewal(of: password, by: newPassword, account, trace)
+        guard let pair = try await open(account.id, phc, fresh, transport, trace) else {
             // Disabled, or the password was changed, while the old one was being checked.
             try await record(.wrongPassword, account.id, trace)
             throw SignInRefusal.wrongCredentials
         }
-        await upgrade(account.id, phc, password, trace)
+        if fresh == nil { await upgrade(account.id, phc, password, trace) }
         return pair
+    }
+
+    /// The hash that replaces a password which must be replaced; nil where none must.
+    private func renewal(
+        of old: Secret,
+        by new: Secret?,
+        _ account: SignInAccount,
+        _ trace: RequestTrace
+    ) async throws -> String? {
+        guard account.mustChangePassword else {
+            guard new == nil else {
+                let detail = "is only for a password that must be replaced"
+                throw SignInRefusal.invalid([MemberError("new_password", "not-required", detail)])
+            }
+            return nil
+        }
+        guard let new else {
+            try await record(.passwordChangeRequired, account.id, trace)
+            throw SignInRefusal.passwordChangeRequired
+        }
+        guard let names = try await database.first(AccountStore.findPassword(account.id)) else {
+            throw SignInRefusal.wrongCredentials
+        }
+        let fresh: Password
+        do throws(PasswordFlaw) {
+            fresh = try Password(new)
+            let local = names.email.prefix { $0 != "@" }
+            try PasswordRules(minimumLength: settings.minimumPasswordLength).check(
+                fresh,
+                names: [String(local), names.username ?? ""]
+            )
+            guard try !fresh.isSame(as: Password(old)) else { throw .tooCommon }
+        } catch {
+            throw SignInRefusal.invalid([
+                error.memberError("new_password", minimum: settings.minimumPasswordLength)
+            ])
+        }
+        return try await hashing.hash(fresh)
     }
 
     private enum Outcome {
@@ -143,6 +198,7 @@ package struct SignIn: Sendable {
         case wrongPassword
         case disabled
         case unconfirmed
+        case passwordChangeRequired
     }
 
     /// One hash in every case.
@@ -165,6 +221,7 @@ package struct SignIn: Sendable {
     private func open(
         _ account: AccountID,
         _ phc: String,
+        _ fresh: String?,
         _ transport: Transport,
         _ trace: RequestTrace
     ) async throws -> TokenPair? {
@@ -172,26 +229,60 @@ package struct SignIn: Sendable {
         let session = SessionID(at: trace.now, entropy: entropy)
         let first = RefreshToken(sessionID: session, generation: 1, nonce: entropy.bytes(16))
         let binds = AuditBinds(trace, entropy: entropy)
-        let row = try await database.first(
-            SignInStore.open(
-                session,
-                account,
-                phc,
-                first.nonceDigest,
-                transport.rawValue,
-                trace.userAgent,
-                trace.now + min(settings.idleLimit, settings.absoluteLimit),
-                trace.now + settings.absoluteLimit,
-                EntryID(at: trace.now, entropy: entropy),
-                "password",
-                Int32(settings.accessLifetime.wholeSeconds),
-                "watchword",
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+        let idleEnd = trace.now + min(settings.idleLimit, settings.absoluteLimit)
+        let end = trace.now + settings.absoluteLimit
+        let line = EntryID(at: trace.now, entropy: entropy)
+        let lifetime = Int32(settings.accessLifetime.wholeSeconds)
+        let row: MintRow?
+        if let fresh {
+            let change = AuditBinds(trace, entropy: entropy)
+            row = try await revoker.first(
+                SignInStore.openAnew(
+                    session,
+                    account,
+                    phc,
+                    first.nonceDigest,
+                    transport.rawValue,
+                    trace.userAgent,
+                    idleEnd,
+                    end,
+                    line,
+                    "password",
+                    lifetime,
+                    "watchword",
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request,
+                    fresh,
+                    change.entry,
+                    change.at,
+                    change.address,
+                    change.request
+                )
             )
-        )
+        } else {
+            row = try await database.first(
+                SignInStore.open(
+                    session,
+                    account,
+                    phc,
+                    first.nonceDigest,
+                    transport.rawValue,
+                    trace.userAgent,
+                    idleEnd,
+                    end,
+                    line,
+                    "password",
+                    lifetime,
+                    "watchword",
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+        }
         guard let row else { return nil }
         return try await minting.pair(row, nonce: first.nonce)
     }
@@ -235,6 +326,7 @@ package struct SignIn: Sendable {
             switch outcome {
             case .disabled: "disabled"
             case .unconfirmed: "unconfirmed"
+            case .passwordChangeRequired: "password-change-required"
             case .rightPassword, .wrongPassword: "wrong-password"
             }
         let binds = AuditBinds(trace, entropy: entropy)

@@ -3,42 +3,22 @@ import Audit
 import Messaging
 package import Postgres
 import Primitives
+import Revocation
 
 /// Statements of sign-in.
 package enum SignInStore {
-    /// Opens a session.
-    ///
-    /// Locks the signature row, then the account, then the password, then writes the session;
-    /// refuses (no row) if the account was disabled or its password changed since it was checked.
-    static let open = Statement(
-        "sessions.open",
+    /// The parts that open a session for the account in `password`, with the generation of a part
+    /// that holds its signature, and record it.
+    private static func opening(with generation: String) -> String {
         """
-        WITH signature AS MATERIALIZED (
-            SELECT g.account_id, g.generation
-              FROM account_signatures g
-             WHERE g.account_id = $2
-               FOR SHARE
-        ), account AS (
-            UPDATE accounts a
-               SET last_login_at = $14
-              FROM signature g
-             WHERE a.id = g.account_id
-               AND a.state = 'active'
-            RETURNING a.id, a.rights_version
-        ), password AS MATERIALIZED (
-            SELECT p.account_id
-              FROM account_passwords p
-              JOIN account a ON a.id = p.account_id
-             WHERE p.phc = $3
-               FOR SHARE OF p
-        ), opened AS (
+        opened AS (
             INSERT INTO sessions (
                 id, account_id, signature_generation, nonce_digest, transport, ip_address,
                 user_agent, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at
             )
             SELECT $1, g.account_id, g.generation, $4, $5, $15::text,
                    $6, $14, $14, $14, $7, $8
-              FROM signature g
+              FROM \(generation) g
               JOIN password p ON p.account_id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,
                       authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id
@@ -68,6 +48,36 @@ package enum SignInStore {
             entry: 13,
             at: 14
         ))
+        """
+    }
+
+    /// Opens a session.
+    ///
+    /// Locks the signature row, then the account, then the password, then writes the session;
+    /// refuses (no row) if the account was disabled or its password changed since it was checked.
+    static let open = Statement(
+        "sessions.open",
+        """
+        WITH signature AS MATERIALIZED (
+            SELECT g.account_id, g.generation
+              FROM account_signatures g
+             WHERE g.account_id = $2
+               FOR SHARE
+        ), account AS (
+            UPDATE accounts a
+               SET last_login_at = $14
+              FROM signature g
+             WHERE a.id = g.account_id
+               AND a.state = 'active'
+            RETURNING a.id, a.rights_version
+        ), password AS MATERIALIZED (
+            SELECT p.account_id
+              FROM account_passwords p
+              JOIN account a ON a.id = p.account_id
+             WHERE p.phc = $3
+               AND NOT p.must_change
+               FOR SHARE OF p
+        ), \(opening(with: "signature"))
         SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
           FROM opened o
           JOIN account a ON a.id = o.account_id
@@ -84,6 +94,92 @@ package enum SignInStore {
         EntryID.self,
         String.self,
         Int32.self,
+        String.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: MintRow.init
+    )
+
+    /// Opens a session and replaces the password, for an account that must; every other session
+    /// ends (S4-T10).
+    ///
+    /// As `open`, with `$17` the new hash and `$18` on the audit of the change. Refuses (no row) if
+    /// the account was disabled or its password changed since it was checked.
+    static let openAnew = RevokingStatement(
+        "sessions.open_anew",
+        """
+        signature AS MATERIALIZED (
+            SELECT g.account_id
+              FROM account_signatures g
+             WHERE g.account_id = $2
+               FOR NO KEY UPDATE
+        ), account AS (
+            UPDATE accounts a
+               SET last_login_at = $14, version = a.version + 1
+              FROM signature g
+             WHERE a.id = g.account_id
+               AND a.state = 'active'
+            RETURNING a.id, a.rights_version
+        ), password AS (
+            UPDATE account_passwords p
+               SET phc = $17, changed_at = $14, must_change = false
+              FROM account a
+             WHERE p.account_id = a.id
+               AND p.phc = $3
+               AND p.must_change
+            RETURNING p.account_id
+        ), rotated AS (
+            UPDATE account_signatures g
+               SET generation = \(SessionStore.nextGeneration), rotated_at = $14
+              FROM password p
+             WHERE g.account_id = p.account_id
+            RETURNING g.account_id, g.generation
+        ), \(RevocationLog.append(
+            as: "logged",
+            .signature,
+            subject: "rotated.account_id",
+            version: "rotated.generation",
+            from: "rotated"
+        )), \(opening(with: "rotated")), \(AuditLog.append(
+            as: "audited_change",
+            .passwordChanged,
+            account: "opened.account_id",
+            session: "opened.id",
+            from: "opened",
+            binds: 18
+        )), \(Outbox.append(
+            as: "announced_change",
+            .passwordChanged,
+            account: "opened.account_id",
+            payload: "jsonb_build_object('session_id', opened.id)",
+            from: "opened",
+            entry: 18,
+            at: 19
+        ))
+        """,
+        answer: """
+            SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
+              FROM opened o
+              JOIN account a ON a.id = o.account_id
+            """,
+        binds: SessionID.self,
+        AccountID.self,
+        String.self,
+        [UInt8].self,
+        String.self,
+        String.self,
+        Timestamp.self,
+        Timestamp.self,
+        EntryID.self,
+        String.self,
+        Int32.self,
+        String.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
         String.self,
         EntryID.self,
         Timestamp.self,
@@ -130,5 +226,7 @@ package enum SignInStore {
     )
 
     /// All statements, for the test that prepares them.
-    package static var statements: [StatementInfo] { [open.info, recordFailure.info] }
+    package static var statements: [StatementInfo] {
+        [open.info, openAnew.info, recordFailure.info]
+    }
 }

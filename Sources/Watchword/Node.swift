@@ -240,11 +240,12 @@ struct Node: Sendable {
             accounts: AccountReader(database: pool),
             signIn: SignIn(
                 database: pool,
+                revoker: revoker,
                 hashing: hashing,
                 throttle: throttle,
                 rules: settings.signIn,
                 minting: minting,
-                requiresConfirmation: settings.accounts.requiresConfirmation,
+                settings: settings.accounts,
                 entropy: entropy
             ),
             refresh: Refresh(
@@ -287,17 +288,14 @@ struct Node: Sendable {
             keys: keys,
             roles: roles,
             rights: RightsResolver(database: pool, metrics: metrics),
-            administration: AdministrationServices(
-                accounts: AccountLists(database: pool),
-                changeState: ChangeAccountState(
-                    database: pool,
-                    revoker: revoker,
-                    ranking: Ranking(roles),
-                    entropy: entropy
-                ),
-                permissions: PermissionRegistry(database: pool, entropy: entropy),
-                roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
-                assignments: Assignments(revoker: revoker, database: pool, entropy: entropy)
+            administration: makeAdministration(
+                settings,
+                entropy: entropy,
+                pool: pool,
+                revoker: revoker,
+                throttle: throttle,
+                hashing: hashing,
+                minting: minting
             ),
             routes: routes,
             routeRules: RouteRules(database: pool, revoker: revoker, entropy: entropy),
@@ -317,6 +315,50 @@ struct Node: Sendable {
                 statistics: Statistics(database: pool),
                 settings: settings.declarations
             )
+        )
+    }
+
+    /// The use cases of administration.
+    private static func makeAdministration(
+        _ settings: Settings,
+        entropy: Entropy,
+        pool: PostgresPool,
+        revoker: Revoker,
+        throttle: Throttle,
+        hashing: PasswordHashing,
+        minting: Minting
+    ) -> AdministrationServices {
+        AdministrationServices(
+            accounts: AccountLists(database: pool),
+            create: CreateAccount(
+                database: pool,
+                hashing: hashing,
+                settings: settings.accounts,
+                entropy: entropy
+            ),
+            edit: EditAccount(revoker: revoker, entropy: entropy),
+            changeState: ChangeAccountState(revoker: revoker, entropy: entropy),
+            requirePasswordChange: RequirePasswordChange(revoker: revoker, entropy: entropy),
+            unlock: UnlockAccount(
+                revoker: revoker,
+                throttle: throttle,
+                rules: settings.signIn,
+                entropy: entropy
+            ),
+            endSessions: EndSessions(
+                revoker: revoker,
+                collapseAfter: settings.revocation.collapseAfter,
+                entropy: entropy
+            ),
+            impersonate: Impersonate(
+                revoker: revoker,
+                minting: minting,
+                settings: settings.administration,
+                entropy: entropy
+            ),
+            permissions: PermissionRegistry(database: pool, entropy: entropy),
+            roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
+            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy)
         )
     }
 }

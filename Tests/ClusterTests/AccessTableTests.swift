@@ -10,7 +10,9 @@ import Testing
 @Suite(.leavesNoSecrets) struct AccessTableTests {
     /// An operation as a request that passes nothing but, perhaps, its gate.
     private func requests(_ info: OperationInfo, session: String) -> [(String, String)] {
-        let path = info.pattern.text.replacing("{id}", with: session)
+        let path = info.pattern.parameters.reduce(into: info.pattern.text) { path, name in
+            path = path.replacing("{\(name)}", with: session)
+        }
         switch info.methods {
         case .any: return [("GET", path), ("POST", path)]
         case .only(let methods): return methods.map { ($0.rawValue, path) }

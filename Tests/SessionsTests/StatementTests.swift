@@ -21,6 +21,7 @@ import Tokens
         + TestNode.answerStatements
         + AuditStore.statements
         + StatisticsStore.statements
+        + EndSessionsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

@@ -21,6 +21,8 @@ struct Settings: Sendable {
     let sessions: SessionSettings
     /// How often a password may be tried.
     let signIn: SignInRules
+    /// What administrators may.
+    let administration: AdministrationSettings
     /// Key rotation.
     let keys: KeySettings
     /// Who holds the head of the revocation log.
@@ -42,6 +44,7 @@ struct Settings: Sendable {
         hashing = HashingSettings(from: source, cores: System.coreCount)
         sessions = SessionSettings(from: source, issuer: server.publicURL)
         signIn = SignInRules(from: source)
+        administration = AdministrationSettings(from: source)
         keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
         authority = AuthoritySettings(from: source)
         revocation = RevocationSettings(from: source)

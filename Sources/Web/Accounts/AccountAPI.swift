@@ -35,7 +35,7 @@ package enum AccountAPI {
         tag: "Accounts",
         gate: .credential,
         limits: [.perAccount, .perAddress],
-        problems: [.passwordIncorrect, .tooManyAttempts]
+        problems: [.passwordIncorrect, .permissionDenied, .tooManyAttempts]
     )
 
     /// All of them.

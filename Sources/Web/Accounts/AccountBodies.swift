@@ -25,7 +25,7 @@ package struct ProfileRequest: RequestBody {
 
     /// Whether some calendar has the day; its year may be `0000`, for one that is not told (OpenID
     /// Connect Core section 5.1).
-    private static func isDay(_ text: String) -> Bool {
+    static func isDay(_ text: String) -> Bool {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         let isForm =
             parts.map(\.utf8.count) == [4, 2, 2]

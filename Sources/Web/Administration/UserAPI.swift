@@ -60,8 +60,107 @@ package enum UserAPI {
         problems: changeProblems + [.lastAdministrator]
     )
 
+    static let create = Operation<UserCreateRequest, UserReply>(
+        "users.create",
+        .post,
+        path,
+        summary: "Make an account for somebody, with the default roles.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        success: 201,
+        problems: [.notFound, .emailTaken, .usernameTaken, .overloaded],
+        traits: [.idempotent, .answersLocation, .mayBeMinimal]
+    )
+    static let change = Operation<UserChangeRequest, UserReply>(
+        "users.change",
+        .patch,
+        "\(path)/{id}",
+        summary: "Change names, profile or confirmation. Another address ends every session.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        problems: changeProblems
+            + [.emailTaken, .usernameTaken],
+        traits: [.needsVersion, .answersVersion, .mayBeMinimal]
+    )
+    static let unlock = Operation<NoInput, NoReply>(
+        "users.unlock",
+        .post,
+        "\(path)/{id}/unlock",
+        summary: "Forget the failed sign-ins of an account, so that it may try again.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        success: 204,
+        problems: changeProblems
+    )
+    static let requirePasswordChange = Operation<NoInput, NoReply>(
+        "users.require_password_change",
+        .post,
+        "\(path)/{id}/require-password-change",
+        summary: "Let the password open no session until it is replaced at a sign-in.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        success: 204,
+        problems: changeProblems
+    )
+    static let sessions = Operation<ListQuery, SessionPageReply>(
+        "users.sessions",
+        .get,
+        "\(path)/{id}/sessions",
+        summary: "The living sessions of an account, newest first.",
+        tag: tag,
+        gate: .delegated(.usersRead)
+    )
+    static let endSession = Operation<NoInput, NoReply>(
+        "users.end_session",
+        .delete,
+        "\(path)/{id}/sessions/{session}",
+        summary: "End one session of an account.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        success: 204,
+        problems: changeProblems
+    )
+    static let endSessions = Operation<NoInput, NoReply>(
+        "users.end_sessions",
+        .delete,
+        "\(path)/{id}/sessions",
+        summary: "End every session of an account.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        success: 204,
+        problems: changeProblems
+    )
+    static let history = Operation<ListQuery, LoginPageReply>(
+        "users.login_history",
+        .get,
+        "\(path)/{id}/login-history",
+        summary: "The sign-ins and failed attempts of an account, newest first.",
+        tag: tag,
+        gate: .delegated(.usersRead)
+    )
+    static let impersonate = Operation<NoInput, ImpersonationReply>(
+        "users.impersonate",
+        .post,
+        "\(path)/{id}/impersonate",
+        summary: "Act as somebody for 15 minutes at most; the token says who acts.",
+        tag: tag,
+        gate: .permission(.usersImpersonate),
+        success: 201,
+        problems: changeProblems
+    )
+    static let bulk = Operation<UserBulkRequest, UserBulkReply>(
+        "users.bulk",
+        .post,
+        "\(path)/bulk",
+        summary: "Do one thing to many accounts; each succeeds or fails by itself.",
+        tag: tag,
+        gate: .delegated(.usersWrite)
+    )
+
     /// All of them.
     static let operations: [OperationInfo] = [
-        list.info, get.info, disable.info, enable.info, delete.info,
+        list.info, create.info, bulk.info, get.info, change.info, delete.info, disable.info,
+        enable.info, unlock.info, requirePasswordChange.info, sessions.info, endSessions.info,
+        endSession.info, history.info, impersonate.info,
     ]
 }

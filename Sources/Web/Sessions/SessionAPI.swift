@@ -12,7 +12,10 @@ package enum SessionAPI {
         tag: "Sessions",
         gate: .anyone,
         limits: [.perAccount, .perAddress],
-        problems: [.signInFailed, .accountUnconfirmed, .tooManyAttempts, .overloaded]
+        problems: [
+            .signInFailed, .accountUnconfirmed, .passwordChangeRequired, .tooManyAttempts,
+            .overloaded,
+        ]
     )
     static let refresh = Operation<RefreshRequest, TokenReply>(
         "sessions.refresh",
@@ -56,7 +59,8 @@ package enum SessionAPI {
         "/v1/me/sessions",
         summary: "End all sessions but this one, which gets a new pair of tokens.",
         tag: "Sessions",
-        gate: .credential
+        gate: .credential,
+        problems: [.permissionDenied]
     )
     static let end = Operation<NoInput, NoReply>(
         "sessions.end",

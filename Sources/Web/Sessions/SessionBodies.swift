@@ -6,11 +6,17 @@ import Sessions
 package struct SignInRequest: RequestBody {
     let login: String
     let password: Secret
+    let newPassword: Secret?
     let transport: Transport
 
     package init(_ members: inout MemberReader) throws {
         login = members.text("login", 1...320, help: "An e-mail address or a user name.")
         password = members.secretText("password", 1...1024, help: "The password.")
+        newPassword = members.optional(
+            "new_password",
+            .secret(1...1024),
+            help: "What replaces the password, for who was told that it must be replaced."
+        )
         transport = members.choice(
             "transport",
             Transport.self,
@@ -114,7 +120,8 @@ package struct LoginReply: ReplyBody {
         members.text(
             "outcome",
             view.outcome,
-            help: "`signed-in`, `wrong-password`, `unconfirmed` or `disabled`."
+            help: "`signed-in`, `wrong-password`, `unconfirmed`, `disabled` or"
+                + " `password-change-required`."
         )
     }
 

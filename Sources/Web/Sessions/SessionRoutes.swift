@@ -10,6 +10,7 @@ extension WebServices {
             let pair = try await signIn(
                 login: request.login,
                 password: request.password,
+                newPassword: request.newPassword,
                 transport: request.transport,
                 context.trace
             )

@@ -1,0 +1,130 @@
+// Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names who
+// acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, and changes no credentials
+// (row 177). Switched off unless the site wants it.
+package import Access
+import Accounts
+import Audit
+import Postgres
+package import Primitives
+package import Revocation
+import Tokens
+
+/// Settings of administration.
+package struct AdministrationSettings: Sendable {
+    /// Whether administrators may act as others.
+    package var allowsImpersonation: Bool
+
+    /// Reads them.
+    package init(from source: SettingsSource) {
+        allowsImpersonation = source.boolean(
+            "admin.impersonation",
+            default: false,
+            help: "Whether who holds users:impersonate may act as somebody else for 15 minutes."
+        )
+    }
+}
+
+/// Why nobody is impersonated.
+package enum ImpersonationRefusal: Refusal, Equatable {
+    /// It is switched off.
+    case off
+    /// The one who asks acts as somebody else himself.
+    case nested
+    /// The account is disabled.
+    case disabled
+
+    package var code: ProblemCode { .permissionDenied }
+    package var detail: String? {
+        switch self {
+        case .off: "Impersonation is switched off (admin.impersonation)."
+        case .nested: "Nobody acts as somebody else while acting as somebody else."
+        case .disabled: "The account is disabled."
+        }
+    }
+}
+
+/// A session in which somebody else acts.
+package struct Impersonation: Sendable {
+    /// The session.
+    package let sessionID: SessionID
+    /// The access token.
+    package let accessToken: Secret
+    /// How long both live, from now.
+    package let lifetime: Duration
+
+    /// A session in which somebody else acts.
+    package init(sessionID: SessionID, accessToken: Secret, lifetime: Duration) {
+        self.sessionID = sessionID
+        self.accessToken = accessToken
+        self.lifetime = lifetime
+    }
+}
+
+/// Opens sessions for others to act in.
+package struct Impersonate: Sendable {
+    let targets: AccountTargets
+    let minting: Minting
+    let settings: AdministrationSettings
+    let entropy: Entropy
+
+    /// The longest life of such a session.
+    static let limit: Duration = .minutes(15)
+
+    /// The use case.
+    package init(
+        revoker: Revoker,
+        minting: Minting,
+        settings: AdministrationSettings,
+        entropy: Entropy
+    ) {
+        targets = AccountTargets(revoker)
+        self.minting = minting
+        self.settings = settings
+        self.entropy = entropy
+    }
+
+    /// Opens a session of `account` in which `actor` acts.
+    ///
+    /// - Parameter isActing: whether `actor` acts as somebody else already.
+    /// - Throws: `ImpersonationRefusal`, `GrantRefusal`, `AdministrationRefusal`; or a fault.
+    package func callAsFunction(
+        _ account: AccountID,
+        isActing: Bool,
+        by actor: Grantor,
+        _ trace: RequestTrace
+    ) async throws -> Impersonation {
+        guard settings.allowsImpersonation else { throw ImpersonationRefusal.off }
+        guard !isActing else { throw ImpersonationRefusal.nested }
+        let session = SessionID(at: trace.now, entropy: entropy)
+        // Nobody ever gets the refresh token that this would belong to.
+        let unused = RefreshToken(sessionID: session, generation: 1, nonce: entropy.bytes(16))
+        let binds = AuditBinds(trace, entropy: entropy)
+        let query = ImpersonateStore.open(
+            session,
+            account,
+            actor.account,
+            unused.nonceDigest,
+            trace.userAgent,
+            trace.now + Self.limit,
+            Int32(minting.settings.accessLifetime.wholeSeconds),
+            binds.entry,
+            binds.at,
+            binds.address,
+            binds.request
+        )
+        let row = try await targets.permitted(account, .person, .heavy, by: actor) {
+            transaction,
+            _ in
+            guard let row = try await transaction.first(query) else {
+                throw ImpersonationRefusal.disabled
+            }
+            return row
+        }
+        let pair = try await minting.pair(row, nonce: unused.nonce)
+        return Impersonation(
+            sessionID: session,
+            accessToken: pair.accessToken,
+            lifetime: pair.accessLifetime
+        )
+    }
+}

@@ -1,0 +1,70 @@
+// The SQL of acting as somebody else.
+import Audit
+import Messaging
+import Postgres
+import Primitives
+
+/// Statements of impersonation.
+enum ImpersonateStore {
+    /// Opens a session in which `$3` acts, in a transaction that has locked the account's
+    /// signature; no row: the account may not be used.
+    ///
+    /// `$1` session, `$2` account, `$4` digest of a nonce nobody has, `$5` user agent, `$6` when it
+    /// ends, `$7` lifetime of tokens, `$8` on the audit.
+    static let open = Statement(
+        "sessions.open_for_actor",
+        """
+        WITH account AS MATERIALIZED (
+            SELECT a.id, a.rights_version
+              FROM accounts a
+             WHERE a.id = $2
+               AND a.state = 'active'
+               FOR SHARE
+        ), opened AS (
+            INSERT INTO sessions (
+                id, account_id, signature_generation, nonce_digest, transport, ip_address,
+                user_agent, created_at, authenticated_at, last_used_at, idle_expires_at,
+                expires_at, actor_id
+            )
+            SELECT $1, g.account_id, g.generation, $4, 'body', $10::text,
+                   $5, $9, $9, $9, $6, $6, $3::uuid
+              FROM account_signatures g
+              JOIN account a ON a.id = g.account_id
+            RETURNING id, account_id, signature_generation, refresh_generation,
+                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id
+        ), \(AuditLog.append(
+            as: "audited",
+            .impersonated,
+            account: "opened.account_id",
+            session: "opened.id",
+            actor: "$3::uuid",
+            from: "opened",
+            binds: 8
+        )), \(Outbox.append(
+            as: "announced",
+            .impersonated,
+            account: "opened.account_id",
+            payload: "jsonb_build_object('session_id', opened.id, 'actor_id', $3::uuid)",
+            from: "opened",
+            entry: 8,
+            at: 9
+        ))
+        SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 7))
+          FROM opened o
+          JOIN account a ON a.id = o.account_id
+        """,
+        kind: .solo,
+        binds: SessionID.self,
+        AccountID.self,
+        AccountID.self,
+        [UInt8].self,
+        String.self,
+        Timestamp.self,
+        Int32.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: MintRow.init
+    )
+}

@@ -1,0 +1,50 @@
+// Lifting the throttle of somebody who has mistyped a password too often. Only that account's count
+// goes; addresses from which many accounts were tried stay counted.
+package import Access
+import Accounts
+import Audit
+import Postgres
+package import Primitives
+package import Revocation
+
+/// Lets people try their password again.
+package struct UnlockAccount: Sendable {
+    let targets: AccountTargets
+    let throttle: Throttle
+    let rules: SignInRules
+    let entropy: Entropy
+
+    /// The use case.
+    package init(revoker: Revoker, throttle: Throttle, rules: SignInRules, entropy: Entropy) {
+        targets = AccountTargets(revoker)
+        self.throttle = throttle
+        self.rules = rules
+        self.entropy = entropy
+    }
+
+    /// Forgets the failed sign-ins of an account; recorded first, so that none goes unrecorded.
+    ///
+    /// - Throws: `GrantRefusal`, `AdministrationRefusal`; a fault where Redis cannot be asked.
+    package func callAsFunction(
+        _ account: AccountID,
+        by actor: Grantor,
+        _ trace: RequestTrace
+    ) async throws {
+        let binds = AuditBinds(trace, entropy: entropy)
+        _ = try await targets.permitted(account, .person, .light, by: actor) { transaction, _ in
+            try await transaction.first(
+                EndSessionsStore.unlock(
+                    account,
+                    actor.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+        }
+        try await throttle.forget(
+            ThrottleSubject(rule: rules.perAccount, key: account.description)
+        )
+    }
+}
