@@ -11,8 +11,8 @@ enum AccountEditStore {
     /// Makes an account with all that belongs to one: signature, default roles, and where they are
     /// given password, profile and membership.
     ///
-    /// `$1` to `$5` id and names, `$6` when it was confirmed, `$7` hash, `$8` to `$12` profile, `$13`
-    /// whether the password must change, `$14` organisation, `$15` actor, `$16` on the audit.
+    /// `$1` to `$5` id and names, `$6` when it was confirmed, `$7` hash, `$8` to `$12` profile,
+    /// `$13` whether the password must change, `$14` organisation, `$15` actor, `$16` on the audit.
     static let create = Statement(
         "accounts.create",
         """

@@ -1,5 +1,5 @@
-// Ending somebody else's sessions: one, or all of them. Acknowledged when no node accepts a token of
-// them any more (W1).
+// Ending somebody else's sessions: one, or all of them. Acknowledged when no node accepts a token
+// of them any more (W1).
 package import Access
 import Accounts
 import Audit

@@ -1,6 +1,6 @@
-// Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names who
-// acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, and changes no credentials
-// (row 177). Switched off unless the site wants it.
+// Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names
+// who acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, and changes no
+// credentials (row 177). Switched off unless the site wants it.
 package import Access
 import Accounts
 import Audit

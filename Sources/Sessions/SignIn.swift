@@ -101,7 +101,7 @@ package struct SignIn: Sendable {
     ///
     /// Two statements, one hash, one signature.
     ///
-    /// - Parameter newPassword: what replaces the password where it must be replaced, and only then.
+    /// - Parameter newPassword: what replaces the password where it must be replaced, only then.
     /// - Throws: `SignInRefusal`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         login: String,

@@ -54,7 +54,8 @@ import Testing
         for (method, path, body) in [
             (
                 "POST", "/v1/me/password",
-                "{\"current_password\":\"\(person.password)\",\"new_password\":\"quite another one\"}"
+                "{\"current_password\":\"\(person.password)\","
+                    + "\"new_password\":\"quite another one\"}"
             ), ("DELETE", "/v1/me/sessions?except=current", nil),
         ] as [(String, String, String?)] {
             let answer = try await cluster.node.send(method, path, bearer, json: body)

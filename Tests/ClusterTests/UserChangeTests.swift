@@ -22,7 +22,8 @@ import Testing
             "POST",
             "",
             json: """
-                {"email":"Made\(mark)@Example.TEST","username":"made_\(mark)","password":"\(first)",\
+                {"email":"Made\(mark)@Example.TEST","username":"made_\(mark)",\
+                "password":"\(first)",\
                 "profile":{"given_name":"Ada","birthdate":"1815-12-10"}}
                 """
         )
@@ -290,7 +291,8 @@ import Testing
             """
             INSERT INTO organisation_members
             SELECT o.id, a.id, now() FROM organisations o, accounts a
-             WHERE (o.name = '\(names[0])' AND a.id IN ('\(delegate.id)', '\(inside.id)', '\(both.id)'))
+             WHERE (o.name = '\(names[0])'
+                    AND a.id IN ('\(delegate.id)', '\(inside.id)', '\(both.id)'))
                 OR (o.name = '\(names[1])' AND a.id IN ('\(both.id)', '\(outside.id)'));
             UPDATE account_roles SET scope = 'org:\(org)'
              WHERE account_id = '\(delegate.id)'
