@@ -82,6 +82,6 @@ package enum AccessStatements {
     package static var all: [StatementInfo] {
         RoleKeeper.statements + RightsStore.statements + GrantStore.statements
             + AssignmentStore.statements + RoleStore.statements + PermissionStore.statements
-            + RoleSweeper.statements
+            + RoleSweeper.statements + OrganisationStore.statements + MembershipStore.statements
     }
 }

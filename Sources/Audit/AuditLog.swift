@@ -36,6 +36,11 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case routeRulesChanged = "route-rules.changed"
     case signingKeyMade = "signing-key.made"
     case signingKeyRemoved = "signing-key.removed"
+    case organisationCreated = "organisation.created"
+    case organisationChanged = "organisation.changed"
+    case organisationRemoved = "organisation.removed"
+    case memberAdded = "organisation.member-added"
+    case memberRemoved = "organisation.member-removed"
 }
 
 /// The four parameters that every recorded statement ends with, in this order.

@@ -18,6 +18,10 @@ package enum OutboxTopic: String, Sendable, CaseIterable {
     case roleAssigned = "role.assigned"
     case roleUnassigned = "role.unassigned"
     case routeRulesChanged = "route-rules.changed"
+    case organisationChanged = "organisation.changed"
+    case organisationRemoved = "organisation.removed"
+    case memberAdded = "organisation.member-added"
+    case memberRemoved = "organisation.member-removed"
 }
 
 /// SQL of the outbox.

@@ -67,6 +67,9 @@ package struct Verifier: Sendable {
         self.clock = clock
     }
 
+    /// `iss` of the tokens that are accepted, which is the public URL.
+    package var issuer: String { checker.issuer }
+
     /// Judges `token`.
     ///
     /// A share of one statement; a signature check the first time.

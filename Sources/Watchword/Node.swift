@@ -358,7 +358,8 @@ struct Node: Sendable {
             ),
             permissions: PermissionRegistry(database: pool, entropy: entropy),
             roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
-            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy)
+            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy),
+            organisations: Organisations(revoker: revoker, database: pool, entropy: entropy)
         )
     }
 }

@@ -103,6 +103,7 @@ package struct WebServices: Sendable {
         bindUsers(&bindings)
         bindRouteRules(&bindings)
         bindInsight(&bindings)
+        bindOrganisations(&bindings)
         return bindings.finish()
     }
 }
@@ -114,6 +115,7 @@ package enum PublicAPI {
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
             + InsightServices.operations
+            + OrganisationAPI.operations
     )
 }
 

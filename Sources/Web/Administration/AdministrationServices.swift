@@ -27,6 +27,8 @@ package struct AdministrationServices: Sendable {
     package let roles: RoleAdministration
     /// Giving and taking roles.
     package let assignments: Assignments
+    /// Organisations and their members.
+    package let organisations: Organisations
 
     /// The use cases of a node.
     package init(
@@ -40,7 +42,8 @@ package struct AdministrationServices: Sendable {
         impersonate: Impersonate,
         permissions: PermissionRegistry,
         roles: RoleAdministration,
-        assignments: Assignments
+        assignments: Assignments,
+        organisations: Organisations
     ) {
         self.accounts = accounts
         self.create = create
@@ -53,5 +56,6 @@ package struct AdministrationServices: Sendable {
         self.permissions = permissions
         self.roles = roles
         self.assignments = assignments
+        self.organisations = organisations
     }
 }

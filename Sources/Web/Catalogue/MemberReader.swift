@@ -17,6 +17,7 @@ package struct MemberReader {
     private var known: Set<String> = []
     private var errors: [MemberError] = []
     private var shape: [SchemaMember] = []
+    private var acceptsOthers = false
 
     private init(_ source: Source, prefix: String = "") {
         self.source = source
@@ -89,6 +90,9 @@ package struct MemberReader {
         if isReading { errors.append(MemberError(prefix + name, code, detail)) }
     }
 
+    /// Lets the request hold members that nobody asks for, where a protocol says so.
+    package mutating func ignoreOthers() { acceptsOthers = true }
+
     private var isReading: Bool {
         switch source {
         case .json, .form: true
@@ -141,6 +145,7 @@ package struct MemberReader {
     }
 
     private mutating func refuseUnknown() {
+        if acceptsOthers { return }
         let names: [String]
         switch source {
         case .json(let members): names = members.keys.filter { !known.contains($0) }
@@ -218,7 +223,13 @@ extension MemberReader {
     package static func describe<Input: OperationInput>(_ type: Input.Type) -> Schema {
         var reader = MemberReader(.describing)
         _ = build(type, &reader)
-        return .object(ObjectSchema(name: "\(Input.self)", members: reader.shape))
+        return .object(
+            ObjectSchema(
+                name: "\(Input.self)",
+                members: reader.shape,
+                acceptsOthers: reader.acceptsOthers
+            )
+        )
     }
 
     static func placeholder<Input: OperationInput>(_ type: Input.Type) -> Input {

@@ -22,12 +22,14 @@ package indirect enum Schema: Hashable, Sendable {
     case anything
 }
 
-/// The shape of an object; members not listed are refused.
+/// The shape of an object; members not listed are refused, unless a protocol says otherwise.
 package struct ObjectSchema: Hashable, Sendable {
     /// The name of the Swift type, under which openapi.json lists it.
     package let name: String
     /// Its members, in the order they are read or written.
     package let members: [SchemaMember]
+    /// Whether members that are not listed are taken, and not looked at.
+    package var acceptsOthers = false
 }
 
 /// One member of an object.

@@ -68,7 +68,7 @@ struct SchemaComponents {
         }
         let required = object.members.filter(\.isRequired).map(\.name)
         return .object(
-            [("type", .text("object")), ("additionalProperties", .flag(false))]
+            [("type", .text("object")), ("additionalProperties", .flag(object.acceptsOthers))]
                 + (required.isEmpty ? [] : [("required", .texts(required))])
                 + [("properties", .object(members))]
         )

@@ -1,0 +1,256 @@
+// The SQL of organisations. Changes of state and removals make the rights of every member a new
+// version in the statement of the change, which the caller has locked all members for.
+import Audit
+import Messaging
+import Postgres
+import Primitives
+import Revocation
+
+/// Statements on organisations.
+enum OrganisationStore {
+    /// Held by whoever changes an organisation as a whole, until the end of his transaction.
+    static let lock = Statement(
+        "organisations.lock",
+        "SELECT pg_advisory_xact_lock(\(key)) IS NULL",
+        binds: OrganisationID.self,
+        decode: { try $0.get(0, as: Bool.self) }
+    )
+
+    /// Held by whoever adds a member; many at a time.
+    static let share = Statement(
+        "organisations.share",
+        "SELECT pg_advisory_xact_lock_shared(\(key)) IS NULL",
+        binds: OrganisationID.self,
+        decode: { try $0.get(0, as: Bool.self) }
+    )
+
+    private static let key = "hashtextextended('watchword.organisation.' || $1::uuid::text, 0)"
+
+    static let countMembers = Statement(
+        "organisations.count_members",
+        "SELECT count(*) FROM organisation_members m WHERE m.organisation_id = $1",
+        binds: OrganisationID.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
+    /// Locks the signatures of all members, and of whoever changes, in the order of their ids; the
+    /// answer is how many.
+    static let lockMembers = Statement(
+        "organisations.lock_members",
+        """
+        SELECT count(*)
+          FROM (SELECT g.account_id
+                  FROM account_signatures g
+                 WHERE g.account_id IN (SELECT m.account_id
+                                          FROM organisation_members m
+                                         WHERE m.organisation_id = $1
+                                        UNION
+                                        SELECT $2)
+                 ORDER BY g.account_id
+                   FOR NO KEY UPDATE) l
+        """,
+        binds: OrganisationID.self,
+        AccountID.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
+    /// The roles that anybody holds in a scope.
+    static let rolesHeld = Statement(
+        "organisations.roles_held",
+        """
+        SELECT DISTINCT ar.role_id
+          FROM account_roles ar
+         WHERE ar.scope = $1
+           AND ar.scope <> ''
+           AND \(RightsStore.isLive("ar"))
+        """,
+        binds: String.self,
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
+    private static let columns = """
+        o.id, o.name, o.display_name, o.state, o.version, o.created_at, o.updated_at
+        """
+
+    static let find = Statement(
+        "organisations.find",
+        "SELECT \(columns) FROM organisations o WHERE o.id = $1",
+        binds: OrganisationID.self,
+        decode: view
+    )
+
+    /// Organisations in the order of their ids; `$2` alone where that is given.
+    static let list = Statement(
+        "organisations.list",
+        """
+        SELECT \(columns)
+          FROM organisations o
+         WHERE o.id > $1
+           AND o.id = COALESCE($2, o.id)
+         ORDER BY o.id
+         LIMIT $3
+        """,
+        binds: OrganisationID.self,
+        OrganisationID?.self,
+        Int32.self,
+        decode: view
+    )
+
+    /// Makes an organisation; nobody is in it, so there is nothing to tell nodes.
+    static let insert = Statement(
+        "organisations.insert",
+        """
+        WITH o AS (
+            INSERT INTO organisations (id, name, display_name, created_at, updated_at)
+            SELECT $1, $2, $3, $6, $6
+             WHERE (SELECT count(*) FROM organisations) < \(Organisations.limit)
+            RETURNING id, name, display_name, state, version, created_at, updated_at
+        ), \(AuditLog.append(
+            as: "audited",
+            .organisationCreated,
+            account: "NULL",
+            actor: "$4::uuid",
+            detail: "jsonb_build_object('organisation_id', o.id, 'name', o.name)",
+            from: "o",
+            binds: 5
+        )), \(Outbox.append(
+            as: "announced",
+            .organisationChanged,
+            account: "NULL::uuid",
+            payload: "jsonb_build_object('organisation_id', o.id)",
+            from: "o",
+            entry: 5,
+            at: 6
+        ))
+        SELECT \(columns) FROM o
+        """,
+        kind: .solo,
+        binds: OrganisationID.self,
+        String.self,
+        String.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: view
+    )
+
+    /// Changes an organisation; NULL leaves a part as it is.
+    ///
+    /// A state that it has already is set once more: the second caller must not be told so before
+    /// the first revocation is out (revocation.md H19).
+    static let update = RevokingStatement(
+        "organisations.update",
+        """
+        changed AS (
+            UPDATE organisations o
+               SET display_name = COALESCE($2, o.display_name),
+                   state = COALESCE($3, o.state),
+                   version = o.version + 1,
+                   updated_at = $6
+             WHERE o.id = $1
+            RETURNING o.id, o.name, o.state
+        ), touched AS (
+            SELECT m.account_id
+              FROM organisation_members m
+              JOIN changed c ON c.id = m.organisation_id
+             WHERE $3::text IS NOT NULL
+        ), \(AssignmentStore.outdate(from: "touched")), \(AuditLog.append(
+            as: "audited",
+            .organisationChanged,
+            account: "NULL",
+            actor: "$4::uuid",
+            detail: """
+                jsonb_build_object('organisation_id', changed.id, 'name', changed.name,
+                    'state', changed.state)
+                """,
+            from: "changed",
+            binds: 5
+        )), \(Outbox.append(
+            as: "announced",
+            .organisationChanged,
+            account: "NULL::uuid",
+            payload: """
+                jsonb_build_object('organisation_id', changed.id, 'state', changed.state)
+                """,
+            from: "changed",
+            entry: 5,
+            at: 6
+        ))
+        """,
+        answer: "SELECT id FROM changed",
+        binds: OrganisationID.self,
+        String?.self,
+        String?.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: OrganisationID.self) }
+    )
+
+    /// Removes an organisation with its memberships and the roles that are held in it.
+    static let remove = RevokingStatement(
+        "organisations.remove",
+        """
+        removed AS (
+            DELETE FROM organisations o WHERE o.id = $1 RETURNING o.id, o.name
+        ), parted AS (
+            DELETE FROM organisation_members m
+             USING removed r
+             WHERE m.organisation_id = r.id
+            RETURNING m.account_id
+        ), stripped AS (
+            DELETE FROM account_roles ar USING removed r WHERE ar.scope = 'org:' || r.id
+        ), \(AssignmentStore.outdate(from: "parted")), \(AuditLog.append(
+            as: "audited",
+            .organisationRemoved,
+            account: "NULL",
+            actor: "$2::uuid",
+            detail: "jsonb_build_object('organisation_id', removed.id, 'name', removed.name)",
+            from: "removed",
+            binds: 3
+        )), \(Outbox.append(
+            as: "announced",
+            .organisationRemoved,
+            account: "NULL::uuid",
+            payload: "jsonb_build_object('organisation_id', removed.id)",
+            from: "removed",
+            entry: 3,
+            at: 4
+        ))
+        """,
+        answer: "SELECT id FROM removed",
+        binds: OrganisationID.self,
+        AccountID.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: OrganisationID.self) }
+    )
+
+    @Sendable private static func view(_ row: PostgresRow) throws -> OrganisationView {
+        guard let state = OrganisationState(rawValue: try row.get(3, as: String.self)) else {
+            throw PostgresError(.protocolViolation, "an organisation of an unknown state")
+        }
+        return OrganisationView(
+            id: try row.get(0, as: OrganisationID.self),
+            name: try row.get(1, as: String.self),
+            displayName: try row.get(2, as: String.self),
+            state: state,
+            version: try row.get(4, as: Int64.self),
+            createdAt: try row.get(5, as: Timestamp.self),
+            updatedAt: try row.get(6, as: Timestamp.self)
+        )
+    }
+
+    static var statements: [StatementInfo] {
+        [
+            lock.info, share.info, countMembers.info, lockMembers.info, rolesHeld.info, find.info,
+            list.info, insert.info, update.info, remove.info,
+        ]
+    }
+}

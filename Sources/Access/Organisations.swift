@@ -1,0 +1,247 @@
+// Organisations and who is a member of which. A member holds nothing there by being one; roles are
+// given to him with the scope of the organisation. Whoever leaves, and everybody when an
+// organisation is disabled or removed, loses what he held there at every gateway when that is
+// answered (W11): the version of his rights grows and goes into the revocation log in the
+// transaction of the change (revocation.md H28).
+import Audit
+package import Postgres
+package import Primitives
+package import Revocation
+
+/// Whether an organisation may be acted in.
+package enum OrganisationState: String, Sendable, CaseIterable {
+    case active
+    case disabled
+}
+
+/// An organisation as administrators see it.
+package struct OrganisationView: Sendable {
+    /// The organisation.
+    package let id: OrganisationID
+    /// Its name in machines; unique.
+    package let name: String
+    /// Its name for people.
+    package let displayName: String
+    /// Whether anybody may act in it.
+    package let state: OrganisationState
+    /// Grows with each change.
+    package let version: Int64
+    /// Since when it is there.
+    package let createdAt: Timestamp
+    /// When it was last changed.
+    package let updatedAt: Timestamp
+
+    /// An organisation.
+    package init(
+        id: OrganisationID,
+        name: String,
+        displayName: String,
+        state: OrganisationState,
+        version: Int64,
+        createdAt: Timestamp,
+        updatedAt: Timestamp
+    ) {
+        self.id = id
+        self.name = name
+        self.displayName = displayName
+        self.state = state
+        self.version = version
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+}
+
+/// Why an organisation cannot be made or changed so.
+package enum OrganisationRefusal: Refusal, Equatable {
+    /// There is none of that id within the caller's reach, or no such account.
+    case notFound
+    /// Another has the name.
+    case nameTaken
+    /// There are as many as there may be.
+    case limitReached
+    /// It has too many members to change them all at once.
+    case tooManyMembers
+
+    package var code: ProblemCode {
+        switch self {
+        case .notFound: .notFound
+        case .nameTaken: .nameTaken
+        case .limitReached: .limitReached
+        case .tooManyMembers: .inUse
+        }
+    }
+    package var detail: String? {
+        switch self {
+        case .tooManyMembers:
+            "It has more than \(Organisations.changeLimit) members; remove some of them first."
+        case .notFound, .nameTaken, .limitReached: nil
+        }
+    }
+}
+
+/// Makes and changes organisations.
+package struct Organisations: Sendable {
+    /// The most organisations.
+    package static let limit = 100_000
+    /// The most organisations of one account.
+    package static let membershipLimit = 1000
+    /// The most members that one change takes rights from.
+    package static let changeLimit = 50_000
+
+    let revoker: Revoker
+    let database: any PostgresExecutor
+    let entropy: Entropy
+
+    /// The use cases.
+    package init(revoker: Revoker, database: any PostgresExecutor, entropy: Entropy) {
+        self.revoker = revoker
+        self.database = database
+        self.entropy = entropy
+    }
+
+    /// Organisations in the order of their ids; of a delegate his own.
+    package func list(
+        within realm: Realm,
+        _ request: PageRequest
+    ) async throws -> Page<OrganisationView> {
+        let after = request.cursor.flatMap { OrganisationID(bytes: $0.bytes) }
+        let rows = try await database.rows(
+            OrganisationStore.list(
+                after ?? OrganisationID(high: 0, low: 0),
+                realm.organisationID,
+                Int32(request.limit + 1)
+            )
+        )
+        let items = Array(rows.prefix(request.limit))
+        let next = rows.count > request.limit ? items.last : nil
+        return Page(items, nextCursor: next.map { Cursor($0.id.bytes) })
+    }
+
+    /// One organisation.
+    ///
+    /// - Throws: `OrganisationRefusal.notFound`, also for what is outside the realm.
+    package func find(_ id: OrganisationID, within realm: Realm) async throws -> OrganisationView {
+        try Self.check(id, realm)
+        guard let view = try await database.first(OrganisationStore.find(id)) else {
+            throw OrganisationRefusal.notFound
+        }
+        return view
+    }
+
+    /// Makes an organisation without members.
+    ///
+    /// - Throws: `OrganisationRefusal.nameTaken`, `.limitReached`; or a fault.
+    package func create(
+        _ name: String,
+        displayName: String,
+        by grantor: Grantor,
+        _ trace: RequestTrace
+    ) async throws -> OrganisationView {
+        let binds = AuditBinds(trace, entropy: entropy)
+        do {
+            let made = try await database.first(
+                OrganisationStore.insert(
+                    OrganisationID(at: trace.now, entropy: entropy),
+                    name,
+                    displayName,
+                    grantor.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let made else { throw OrganisationRefusal.limitReached }
+            return made
+        } catch let error as PostgresError where error.isUniqueViolation(of: Self.nameKey) {
+            throw OrganisationRefusal.nameTaken
+        }
+    }
+
+    private static let nameKey = "organisations_name_key"
+
+    /// Changes what an organisation is called, or whether anybody may act in it.
+    ///
+    /// With a new state nobody's rights there are as they were; then it needs a caller who holds
+    /// all that is held there, for disabling takes it and enabling gives it.
+    ///
+    /// - Throws: `OrganisationRefusal`, `GrantRefusal.notHeld`; or a fault.
+    package func change(
+        _ id: OrganisationID,
+        displayName: String?,
+        state: OrganisationState?,
+        by grantor: Grantor,
+        _ trace: RequestTrace
+    ) async throws -> OrganisationView {
+        let binds = AuditBinds(trace, entropy: entropy)
+        return try await revoker.transaction { transaction in
+            if state != nil { try await takeAll(id, by: grantor, transaction) }
+            _ = try await transaction.first(
+                OrganisationStore.update(
+                    id,
+                    displayName,
+                    state?.rawValue,
+                    grantor.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard let view = try await transaction.first(OrganisationStore.find(id)) else {
+                throw OrganisationRefusal.notFound
+            }
+            return view
+        }
+    }
+
+    /// Removes an organisation, its memberships and all roles that are held there.
+    ///
+    /// - Throws: `OrganisationRefusal`, `GrantRefusal.notHeld`; or a fault.
+    package func remove(
+        _ id: OrganisationID,
+        by grantor: Grantor,
+        _ trace: RequestTrace
+    ) async throws {
+        let binds = AuditBinds(trace, entropy: entropy)
+        try await revoker.transaction { transaction in
+            try await takeAll(id, by: grantor, transaction)
+            let removed = try await transaction.first(
+                OrganisationStore.remove(
+                    id,
+                    grantor.account,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+            guard removed != nil else { throw OrganisationRefusal.notFound }
+        }
+    }
+
+    /// Locks the organisation against new members, and all that are there; refuses unless the
+    /// caller holds all that any of them holds there.
+    ///
+    /// The lock on the organisation is no row's and comes before all others, so whoever waits for
+    /// it holds none.
+    private func takeAll(
+        _ id: OrganisationID,
+        by grantor: Grantor,
+        _ transaction: RevokingTransaction
+    ) async throws {
+        _ = try await transaction.rows(OrganisationStore.lock(id))
+        let count = try await transaction.first(OrganisationStore.countMembers(id)) ?? 0
+        guard count <= Self.changeLimit else { throw OrganisationRefusal.tooManyMembers }
+        _ = try await transaction.rows(OrganisationStore.lockMembers(id, grantor.account))
+        let grants = try await Grants(transaction, by: grantor)
+        let scope = RoleScope.organisation(id)
+        let roles = try await transaction.rows(OrganisationStore.rolesHeld(scope.text))
+        try await grants.allowGiving(roles, in: scope)
+    }
+
+    /// What is outside a delegate's organisation is not there.
+    static func check(_ id: OrganisationID, _ realm: Realm) throws(OrganisationRefusal) {
+        if let own = realm.organisationID, own != id { throw .notFound }
+    }
+}
