@@ -153,7 +153,7 @@ package struct Grants: Sendable {
         }
     }
 
-    private static func read(
+    static func read(
         _ account: AccountID,
         _ transaction: RevokingTransaction
     ) async throws -> HeldPermissions {

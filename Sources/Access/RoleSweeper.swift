@@ -83,5 +83,6 @@ package enum AccessStatements {
         RoleKeeper.statements + RightsStore.statements + GrantStore.statements
             + AssignmentStore.statements + RoleStore.statements + PermissionStore.statements
             + RoleSweeper.statements + OrganisationStore.statements + MembershipStore.statements
+            + APIKeyStore.statements + KeyUses.statements
     }
 }

@@ -41,6 +41,8 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case organisationRemoved = "organisation.removed"
     case memberAdded = "organisation.member-added"
     case memberRemoved = "organisation.member-removed"
+    case apiKeyCreated = "api-key.created"
+    case apiKeyRevoked = "api-key.revoked"
 }
 
 /// The four parameters that every recorded statement ends with, in this order.

@@ -22,6 +22,8 @@ package enum OutboxTopic: String, Sendable, CaseIterable {
     case organisationRemoved = "organisation.removed"
     case memberAdded = "organisation.member-added"
     case memberRemoved = "organisation.member-removed"
+    case apiKeyCreated = "api-key.created"
+    case apiKeyRevoked = "api-key.revoked"
 }
 
 /// SQL of the outbox.

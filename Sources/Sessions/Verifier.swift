@@ -44,6 +44,8 @@ package struct Verifier: Sendable {
     let sampler: RevocationSampler
     let resolver: SessionResolver
     let roles: RoleKeeper
+    let apiKeys: KeyResolver
+    let keyUses: KeyUses
     let clock: WallClock
 
     /// A verifier for the tokens that `checker` accepts.
@@ -55,6 +57,8 @@ package struct Verifier: Sendable {
         sampler: RevocationSampler,
         resolver: SessionResolver,
         roles: RoleKeeper,
+        apiKeys: KeyResolver,
+        keyUses: KeyUses,
         clock: WallClock
     ) {
         self.checker = checker
@@ -64,6 +68,8 @@ package struct Verifier: Sendable {
         self.sampler = sampler
         self.resolver = resolver
         self.roles = roles
+        self.apiKeys = apiKeys
+        self.keyUses = keyUses
         self.clock = clock
     }
 
@@ -84,6 +90,7 @@ package struct Verifier: Sendable {
         staleness: Duration? = nil,
         after confirmation: Confirmation? = nil
     ) async throws -> Verdict {
+        if APIKey.isMeant(by: token) { return try await judge(key: token, staleness: staleness) }
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {
             claims = try recognise(token)
@@ -184,12 +191,13 @@ extension Verifier {
         /// It may be over or revoked.
         case genuine(AccessClaims)
         case flawed(CredentialFlaw)
-        /// Signed by a key that another node may have made a moment ago.
+        /// Signed by a key that another node may have made a moment ago; or an API key.
         case unknownKey
     }
 
     /// Recognises a token; a signature check the first time.
     package func recogniseHere(_ token: [UInt8]) -> Recognition {
+        if APIKey.isMeant(by: token) { return recogniseHere(key: token) }
         do throws(AccessTokenFlaw) {
             return .genuine(try recognise(token))
         } catch .unknownKey {
@@ -305,7 +313,10 @@ extension Verifier {
     ) -> Finding {
         if let flaw = flaw(claims, standing, set) { return .flawed(flaw) }
         let version = Self.rightsVersion(claims, set)
-        guard let question = open(claims, set) else { return .good(rightsVersion: version) }
+        // An API key has no session that could have ended.
+        guard !claims.isKey, let question = open(claims, set) else {
+            return .good(rightsVersion: version)
+        }
         // An answer to a question that came after the request counts, whatever came after it.
         switch answered[claims.sessionID] ?? resolver.known(question) {
         case true?: return .good(rightsVersion: version)

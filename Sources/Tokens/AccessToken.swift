@@ -41,6 +41,9 @@ package struct AccessClaims: Hashable, Sendable {
     package var actorID: AccountID?
     /// What an API key is narrowed to; no token carries it.
     package var narrowedTo: [String]?
+    /// Whether an API key was shown and no token; then `tokenID` is that of the key, and there is
+    /// no session.
+    package var isKey = false
 
     /// Claims of a token.
     package init(

@@ -37,6 +37,7 @@ struct Node: Sendable {
     let revoker: Revoker
     let keeper: AuthorityKeeper
     let hashing: PasswordHashing
+    let keyUses: KeyUses
     let drain: Drain
     let answers: IdempotencyKeeper
     let web: WebServices
@@ -140,6 +141,7 @@ struct Node: Sendable {
             clock: clock,
             logger: log("watchword.idempotency")
         )
+        let keyUses = KeyUses(database: pool, logger: log("watchword.access"))
         let web = makeWeb(
             settings,
             clock: clock,
@@ -156,6 +158,7 @@ struct Node: Sendable {
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
             answers: answers,
+            keyUses: keyUses,
             metrics: metrics
         )
         return Node(
@@ -196,6 +199,7 @@ struct Node: Sendable {
                 logger: log("watchword.authority")
             ),
             hashing: hashing,
+            keyUses: keyUses,
             drain: Drain(),
             answers: answers,
             web: web,
@@ -220,6 +224,7 @@ struct Node: Sendable {
         hashing: PasswordHashing,
         cache: TokenCache,
         answers: IdempotencyKeeper,
+        keyUses: KeyUses,
         metrics: MetricsRegistry
     ) -> WebServices {
         let minting = Minting(
@@ -283,6 +288,13 @@ struct Node: Sendable {
                 sampler: sampler,
                 resolver: SessionResolver(database: pool, metrics: metrics),
                 roles: roles,
+                apiKeys: KeyResolver(
+                    database: pool,
+                    horizon: horizon,
+                    audience: settings.sessions.audience,
+                    metrics: metrics
+                ),
+                keyUses: keyUses,
                 clock: clock
             ),
             keys: keys,
@@ -359,7 +371,9 @@ struct Node: Sendable {
             permissions: PermissionRegistry(database: pool, entropy: entropy),
             roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
             assignments: Assignments(revoker: revoker, database: pool, entropy: entropy),
-            organisations: Organisations(revoker: revoker, database: pool, entropy: entropy)
+            organisations: Organisations(revoker: revoker, database: pool, entropy: entropy),
+            services: ServiceAccounts(database: pool, entropy: entropy),
+            keys: APIKeys(revoker: revoker, database: pool, entropy: entropy)
         )
     }
 }

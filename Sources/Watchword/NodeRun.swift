@@ -74,7 +74,7 @@ extension Node {
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
             pool, redis, partitions, statistics, horizon, keys, roles, routes, sweeper, keeper,
-            sampler, answers, desks,
+            sampler, keyUses, answers, desks,
             HTTPServer(
                 HTTPSettings(
                     address: .tcp(

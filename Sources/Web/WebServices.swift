@@ -104,6 +104,7 @@ package struct WebServices: Sendable {
         bindRouteRules(&bindings)
         bindInsight(&bindings)
         bindOrganisations(&bindings)
+        bindServices(&bindings)
         return bindings.finish()
     }
 }
@@ -115,7 +116,7 @@ package enum PublicAPI {
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
             + InsightServices.operations
-            + OrganisationAPI.operations
+            + OrganisationAPI.operations + ServiceAPI.operations
     )
 }
 

@@ -22,6 +22,7 @@ import Tokens
         + AuditStore.statements
         + StatisticsStore.statements
         + EndSessionsStore.statements
+        + ServiceAccountStore.statements + KeyClaimsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {
         try await Cluster.run { cluster in

@@ -29,6 +29,10 @@ package struct AdministrationServices: Sendable {
     package let assignments: Assignments
     /// Organisations and their members.
     package let organisations: Organisations
+    /// Making accounts of services.
+    package let services: ServiceAccounts
+    /// Their keys.
+    package let keys: APIKeys
 
     /// The use cases of a node.
     package init(
@@ -43,7 +47,9 @@ package struct AdministrationServices: Sendable {
         permissions: PermissionRegistry,
         roles: RoleAdministration,
         assignments: Assignments,
-        organisations: Organisations
+        organisations: Organisations,
+        services: ServiceAccounts,
+        keys: APIKeys
     ) {
         self.accounts = accounts
         self.create = create
@@ -57,5 +63,7 @@ package struct AdministrationServices: Sendable {
         self.roles = roles
         self.assignments = assignments
         self.organisations = organisations
+        self.services = services
+        self.keys = keys
     }
 }

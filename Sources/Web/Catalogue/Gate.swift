@@ -7,7 +7,7 @@ internal import Primitives
 package enum Gate: Hashable, Sendable {
     /// Nothing.
     case anyone
-    /// An access token, as bearer or as cookie.
+    /// An access token, as bearer or as cookie; no API key.
     case credential
     /// An access token, also one that is revoked: ending a session that has ended is no mistake.
     case endedCredential
@@ -50,8 +50,8 @@ package enum Gate: Hashable, Sendable {
         ]
         return switch self {
         case .anyone, .listener: []
-        case .credential, .endedCredential: token
-        case .permission, .delegated: token + [.permissionDenied]
+        // Not for API keys: they have no session.
+        case .credential, .endedCredential, .permission, .delegated: token + [.permissionDenied]
         case .refreshCredential:
             [
                 .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,

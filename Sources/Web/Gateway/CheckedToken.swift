@@ -9,7 +9,9 @@ internal import Tokens
 
 /// A token and its answer; belongs to one event loop.
 final class CheckedToken {
-    let claims: AccessClaims
+    private(set) var claims: AccessClaims
+    /// The text of an API key, to read it anew by; nil for a token.
+    let key: [UInt8]?
     /// The roles that its account holds everywhere, as of `rightsVersion` and until `rightsEnd`.
     private(set) var held: [RoleID] = []
     private var rightsVersion: Int64 = .min
@@ -21,8 +23,23 @@ final class CheckedToken {
     private(set) var isDoubtful = false
     private(set) var answer = PassTemplate()
 
-    init(_ claims: AccessClaims) {
+    init(_ claims: AccessClaims, key: [UInt8]? = nil) {
         self.claims = claims
+        self.key = key
+        takeCarried()
+    }
+
+    /// Takes the claims of an API key that was read anew.
+    func renew(_ claims: AccessClaims) {
+        self.claims = claims
+        rolesGeneration = -1
+        held = []
+        rightsVersion = .min
+        rightsEnd = nil
+        takeCarried()
+    }
+
+    private func takeCarried() {
         guard let carried = claims.roles else { return }
         held = carried
         rightsVersion = claims.rightsVersion

@@ -11,6 +11,8 @@ enum Need {
     case session(OpenQuestion)
     case rights(RightsQuestion)
     case roles([RoleID])
+    /// An API key whose claims the log refuses.
+    case key([UInt8])
 }
 
 /// What PostgreSQL has told about a batch, after its requests came.
@@ -19,6 +21,8 @@ struct Settled {
     private var rights: [AccountID: AccountRights] = [:]
     /// Roles that were looked for; what is not there grants nothing.
     private var roles: Set<RoleID> = []
+    /// API keys that were read anew.
+    private(set) var keys: [[UInt8]: KeyAnswer] = [:]
 
     /// Asks what is needed.
     mutating func learn(_ needs: [Need], _ services: WebServices) async throws {
@@ -30,6 +34,8 @@ struct Settled {
             case .session(let question): sessions.append(question)
             case .rights(let question): rights.append(question)
             case .roles(let ids): roles.formUnion(ids)
+            case .key(let text):
+                if keys[text] == nil { keys[text] = try await services.verifier.reread(text) }
             }
         }
         if !sessions.isEmpty {

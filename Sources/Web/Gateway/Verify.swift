@@ -149,7 +149,7 @@ extension WebServices {
             200,
             headers: [
                 .authUser: claims.accountID.description,
-                .authSession: claims.sessionID.description,
+                .authSession: claims.isKey ? "" : claims.sessionID.description,
                 .authRoles: names.joined(separator: ","),
                 .authScopes: claims.scope,
                 .authClient: claims.clientID,

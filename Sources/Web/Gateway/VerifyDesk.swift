@@ -139,8 +139,8 @@ final class VerifyDesk: @unchecked Sendable {
         var open = first
         var fault: any Error = ReadIndexFault.unconfirmed
         var settled = Settled()
-        // An answer may lead to a question of another kind: three kinds, three rounds.
-        for _ in 0..<3 {
+        // An answer may lead to a question of another kind: four kinds, four rounds.
+        for _ in 0..<4 {
             do {
                 try await settled.learn(open.map(\.need), services)
             } catch {
@@ -286,14 +286,16 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     private func recognise(_ bytes: UnsafeRawBufferPointer) -> Result<CheckedToken, Stranger> {
-        if let known = tokens.find(bytes) { return .success(known) }
+        if let known = tokens.find(bytes), known.key == nil || !verifier.isOver(known.claims) {
+            return .success(known)
+        }
         let text = Array(bytes)
         switch verifier.recogniseHere(text) {
         case .flawed(let flaw): return .failure(.flaw(flaw))
         case .unknownKey: return .failure(.unknown)
         case .genuine(let claims):
             guard claims.organisationID == nil else { return .failure(.unknown) }
-            let token = CheckedToken(claims)
+            let token = CheckedToken(claims, key: claims.isKey ? text : nil)
             tokens.insert(token, for: text)
             return .success(token)
         }
@@ -338,6 +340,7 @@ final class VerifyDesk: @unchecked Sendable {
         _ batch: [VerifyFront],
         _ settled: Settled = Settled()
     ) -> [(front: VerifyFront, need: Need)] {
+        renewKeys(batch, settled)
         let standing = verifier.standing
         let findings = verifier.look { set in
             var findings: [Verifier.Finding] = []
@@ -375,7 +378,13 @@ final class VerifyDesk: @unchecked Sendable {
             switch (question.credential, finding) {
             // A rule has come in the meantime that asks for a credential.
             case (.unread, _): retaken.append(front)
-            case (.flawed(let flaw), _), (.token, .flawed(let flaw)): front.refuse(flaw)
+            case (.flawed(let flaw), _): front.refuse(flaw)
+            case (.token(let token), .flawed(let flaw)):
+                if let key = token.key, settled.keys[key] == nil {
+                    open.append((front, .key(key)))
+                } else {
+                    front.refuse(token.key.flatMap { settled.keys[$0]?.flaw } ?? flaw)
+                }
             case (.token, .open(let asked)): open.append((front, .session(asked)))
             case (.token(let token), .good(let version)):
                 let place = Place(version: version, standing: standing, known: known)
@@ -389,6 +398,17 @@ final class VerifyDesk: @unchecked Sendable {
         counter.increment(by: batch.count - open.count - retaken.count)
         for front in retaken { front.retake() }
         return open
+    }
+
+    /// Gives API keys the claims that were read anew for them.
+    private func renewKeys(_ batch: [VerifyFront], _ settled: Settled) {
+        guard !settled.keys.isEmpty else { return }
+        for front in batch {
+            guard case .token(let token)? = front.question?.credential, let key = token.key,
+                case .success(let claims)? = settled.keys[key]
+            else { continue }
+            token.renew(claims)
+        }
     }
 
     /// What a good token is judged by.
@@ -438,6 +458,7 @@ final class VerifyDesk: @unchecked Sendable {
                 return nil
             }
         }
+        if token.key != nil { verifier.noteUse(of: token.claims, at: standing.wallTime) }
         front.pass(makeAnswer(token.answer, time, closes: front.closes))
         return nil
     }

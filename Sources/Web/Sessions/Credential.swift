@@ -1,5 +1,6 @@
 // The access token of a request: a bearer token, or the access cookie. Both together: the bearer
 // alone counts, without falling back (architecture.md section 11). Never the query (row 137).
+import Access
 package import HTTPTypes
 import Primitives
 package import Sessions
@@ -31,7 +32,10 @@ package struct Credential: Sendable {
         }
         let values = Cookies(headers).values(cookies.accessName)
         guard let value = values.first else { throw .missing }
-        guard values.count == 1, !value.isEmpty else { throw .malformed }
+        // An API key is no cookie: there is no session whose CSRF value could go with it.
+        guard values.count == 1, !value.isEmpty, !APIKey.isMeant(by: value.utf8) else {
+            throw .malformed
+        }
         token = Array(value.utf8)
         source = .cookie
     }

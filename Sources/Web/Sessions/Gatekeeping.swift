@@ -30,8 +30,8 @@ extension WebServices {
     private func pass(_ gate: Gate, _ context: RequestContext) async throws -> Caller? {
         switch gate {
         case .anyone, .listener, .refreshCredential: return nil
-        case .credential: return try await caller(context, acceptsRevoked: false)
-        case .endedCredential: return try await caller(context, acceptsRevoked: true)
+        case .credential: return try await sessionHolder(context, acceptsRevoked: false)
+        case .endedCredential: return try await sessionHolder(context, acceptsRevoked: true)
         case .permission(let permission):
             let caller = try await caller(context, acceptsRevoked: false)
             guard try await hold(caller.claims).permits(permission.rawValue) else {
@@ -50,6 +50,17 @@ extension WebServices {
             let realm = organisation.map(Realm.organisation) ?? .everywhere
             return Caller(claims: caller.claims, source: caller.source, realm: realm)
         }
+    }
+
+    /// Somebody with a session; what is behind these gates is about one, or about the person who
+    /// began it, and an API key is neither.
+    private func sessionHolder(
+        _ context: RequestContext,
+        acceptsRevoked: Bool
+    ) async throws -> Caller {
+        let caller = try await caller(context, acceptsRevoked: acceptsRevoked)
+        guard !caller.claims.isKey else { throw GateRefusal.permissionDenied }
+        return caller
     }
 
     private func caller(

@@ -16,7 +16,7 @@ final class KnownSecrets: Sendable {
 
     /// Remembers the tokens and cookies of an answer.
     func remember(_ answer: HTTPAnswer) {
-        for name in ["access_token", "refresh_token", "csrf_token"] {
+        for name in ["access_token", "refresh_token", "csrf_token", "key"] {
             if let secret = answer.text(name) { add(secret, name) }
         }
         for (name, value) in answer.cookies { add(value, "cookie \(name)") }

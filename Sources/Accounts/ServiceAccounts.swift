@@ -1,0 +1,61 @@
+// Accounts of services: a name of their own and keys, neither an address nor a password, so nobody
+// signs in to one. They get no roles but those that they are given.
+package import Access
+import Audit
+package import Postgres
+package import Primitives
+
+/// Makes accounts of services.
+package struct ServiceAccounts: Sendable {
+    let database: any PostgresExecutor
+    let entropy: Entropy
+
+    /// The use case.
+    package init(database: any PostgresExecutor, entropy: Entropy) {
+        self.database = database
+        self.entropy = entropy
+    }
+
+    /// Makes one; people and services share their names.
+    ///
+    /// - Throws: `AdministrationRefusal.invalid`, `.usernameTaken`; or a fault.
+    package func create(
+        _ name: String,
+        by actor: AccountID,
+        _ trace: RequestTrace
+    ) async throws -> AccountID {
+        let username: Username
+        do throws(IdentifierFlaw) {
+            username = try Username(name)
+        } catch {
+            throw AdministrationRefusal.invalid([
+                MemberError(
+                    "name",
+                    error.rawValue,
+                    "must be 3 to 64 letters, digits, dots, underscores or hyphens"
+                )
+            ])
+        }
+        let id = AccountID(at: trace.now, entropy: entropy)
+        let binds = AuditBinds(trace, entropy: entropy)
+        do {
+            _ = try await database.first(
+                ServiceAccountStore.insert(
+                    id,
+                    username.text,
+                    username.canonical,
+                    actor,
+                    binds.entry,
+                    binds.at,
+                    binds.address,
+                    binds.request
+                )
+            )
+        } catch let error as PostgresError
+            where error.isUniqueViolation(of: "accounts_username_key")
+        {
+            throw AdministrationRefusal.usernameTaken
+        }
+        return id
+    }
+}
