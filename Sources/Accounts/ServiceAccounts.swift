@@ -1,6 +1,5 @@
 // Accounts of services: a name of their own and keys, neither an address nor a password, so nobody
 // signs in to one. They get no roles but those that they are given.
-package import Access
 import Audit
 package import Postgres
 package import Primitives

@@ -5,7 +5,7 @@
 // in the snapshot of the statement and not under the locks, so that neither is newer than the other.
 import Access
 package import Postgres
-package import Primitives
+import Primitives
 import Tokens
 
 /// What PostgreSQL says of a key.

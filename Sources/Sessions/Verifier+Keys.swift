@@ -1,8 +1,8 @@
 // API keys at the check that every guarded request goes through. The claims that a key stands for
 // are held against the revocation log like those of a token; where that refuses them they are read
 // anew, once, because a key outlives its claims: its account may have been enabled again.
-package import Access
-import Primitives
+import Access
+package import Primitives
 import Revocation
 package import Tokens
 
@@ -10,7 +10,11 @@ extension Verifier {
     /// Judges an API key.
     ///
     /// - Throws: a fault where the log or the key cannot be read. Then nothing is accepted (W10).
-    func judge(key text: [UInt8], staleness: Duration?) async throws -> Verdict {
+    func judge(
+        key text: [UInt8],
+        staleness: Duration?,
+        after confirmation: Confirmation?
+    ) async throws -> Verdict {
         guard let key = APIKey(text) else { return .refused(.malformed, nil) }
         var claims = apiKeys.known(key).flatMap { isOver($0) ? nil : $0 }
         var isRead = claims == nil
@@ -21,8 +25,9 @@ extension Verifier {
             }
         }
         // Before the confirmation: what was in force by now must be seen by it.
-        let sample = sampler.draw(staleness: staleness)
-        if !isFresh(within: staleness) { try await confirm() }
+        let sample =
+            if let confirmation { confirmation.sample } else { sampler.draw(staleness: staleness) }
+        if confirmation == nil, !isFresh(within: staleness) { try await confirm() }
         while let shown = claims {
             let standing = standing
             switch readIndex.look({ find(shown, standing, $0) }) {

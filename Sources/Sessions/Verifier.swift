@@ -90,7 +90,9 @@ package struct Verifier: Sendable {
         staleness: Duration? = nil,
         after confirmation: Confirmation? = nil
     ) async throws -> Verdict {
-        if APIKey.isMeant(by: token) { return try await judge(key: token, staleness: staleness) }
+        if APIKey.isMeant(by: token) {
+            return try await judge(key: token, staleness: staleness, after: confirmation)
+        }
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {
             claims = try recognise(token)

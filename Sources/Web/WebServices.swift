@@ -105,6 +105,7 @@ package struct WebServices: Sendable {
         bindInsight(&bindings)
         bindOrganisations(&bindings)
         bindServices(&bindings)
+        bindDecisions(&bindings)
         return bindings.finish()
     }
 }
@@ -115,8 +116,8 @@ package enum PublicAPI {
     package static let catalogue = Catalogue(
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
-            + InsightServices.operations
-            + OrganisationAPI.operations + ServiceAPI.operations
+            + InsightServices.operations + OrganisationAPI.operations
+            + ServiceAPI.operations + DecisionAPI.operations
     )
 }
 

@@ -80,7 +80,7 @@ import Testing
                         let answer = try await ask(cluster, request, fields)
                         #expect(answer.status < 500, "\(name) \(answer.body)")
                         switch info.gate {
-                        case .credential, .permission, .delegated:
+                        case .credential, .principal, .permission, .delegated:
                             #expect(answer.status == 401, "\(name) \(code)")
                             #expect(answer.code == code, "\(name)")
                         case .endedCredential:
@@ -117,7 +117,8 @@ import Testing
         let open = PublicAPI.catalogue.operations.filter { $0.gate == .anyone }.map(\.name)
         #expect(
             Set(open) == [
-                "accounts.register", "gateway.jwks", "gateway.verify", "sessions.sign_in",
+                "accounts.register", "decisions.configuration", "gateway.jwks", "gateway.verify",
+                "sessions.sign_in",
             ]
         )
         for info in PublicAPI.catalogue.operations {
@@ -125,7 +126,8 @@ import Testing
                 let answer = try await ask(cluster, request, [])
                 #expect(answer.status < 500)
                 switch info.gate {
-                case .credential, .endedCredential, .permission, .delegated, .refreshCredential:
+                case .credential, .endedCredential, .principal, .permission, .delegated,
+                    .refreshCredential:
                     #expect(answer.status == 401, "\(info.name)")
                     #expect(answer.code == "token-missing", "\(info.name)")
                     // RFC 6750 section 3: no error code when no credential was sent.

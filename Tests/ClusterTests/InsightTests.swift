@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test
-    func `the audit log is shown newest first, filtered and page by page (S4-17)`() async throws {
+    func `the audit log is shown newest first, filtered and page by page`() async throws {
         let cluster = try await Cluster.shared()
         let tokens = try await reader(cluster, ["audit:read"])
         let person = try await cluster.person()
@@ -155,7 +155,7 @@ import Testing
     }
 
     @Test
-    func `the current hour is counted from its own keys (S4-17)`() async throws {
+    func `the current hour is counted from its own keys`() async throws {
         let cluster = try await Cluster.shared()
         let tokens = try await reader(cluster, ["statistics:read"])
         let person = try await cluster.person()

@@ -137,6 +137,58 @@ import Testing
         #expect(try await scene.verify("permission=\(bills)") == bad)
     }
 
+    @Test
+    func `roles and permissions are made, seen, changed, listed and taken away (S0-27, S1-4 to 6)`()
+        async throws
+    {
+        // Cites S1-4, S1-5, S1-6 and S1-7: roles, permissions, and both of their assignments.
+        let scene = try await Scene(try await Cluster.shared())
+        let orders = try await scene.permission("orders")
+        let clerk = try await scene.role("clerk", [orders])
+        // Of many who want one name one gets it (S4-T15).
+        let wanted = "{\"name\":\"\(scene.name("one"))\"}"
+        let made = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<8 {
+                group.addTask { try await scene.call("POST", "/roles", wanted).status }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(made.sorted() == [201, 409, 409, 409, 409, 409, 409, 409])
+        // Seen (S4-15).
+        let got = try await scene.call("GET", "/roles/\(clerk)")
+        #expect(got.text("name") == scene.name("clerk"))
+        #expect(got.body.contains("\"permissions\":[\"\(orders)\"]"))
+        #expect(try await scene.call("GET", "/roles?limit=2").status == 200)
+        #expect(try await scene.call("GET", "/roles?cursor=!").status == 400)
+        #expect(try await scene.assign(clerk).status == 201)
+        let holders = try await scene.call("GET", "/roles/\(clerk)/holders")
+        #expect(holders.body.contains(scene.person.id))
+        let held = try await scene.call("GET", "/users/\(scene.person.id)/roles")
+        #expect(held.body.contains(clerk))
+        // A permission that a role holds stays, and what is not declared is not given.
+        let path = "/permissions/\(orders)"
+        #expect(try await scene.call("DELETE", path).code == "in-use")
+        #expect(try await scene.call("PATCH", path, "{\"description\":\"e\"}").status == 200)
+        #expect(try await scene.call("DELETE", "/permissions/users:read").code == "built-in")
+        for (name, permission) in [("x", orders), ("Clerk", orders), (scene.name("n"), "no:no")] {
+            let json = "{\"name\":\"\(name)\",\"permissions\":[\"\(permission)\"]}"
+            #expect(try await scene.call("POST", "/roles", json).code == "validation-failed")
+        }
+        #expect(try await scene.call("DELETE", "/roles/\(clerk)").status == 204)
+        #expect(try await scene.call("DELETE", path).status == 204)
+        #expect(try await scene.call("DELETE", path).status == 404)
+    }
+
+    @Test
+    func `the administrator of the command line signs in and may everything (S4-17, S4-T14)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.administrator)
+        let mine = try await cluster.node.send("GET", "/v1/me/permissions", tokens.bearer)
+        #expect(mine.body.contains("\"permissions\":[\"*:*\"]"), "\(mine.body)")
+    }
+
     @Test func `a role on a resource counts there alone, and an end ends it`() async throws {
         let scene = try await Scene(try await Cluster.shared())
         let good = scene.cluster.nodes.map { _ in 200 }

@@ -311,7 +311,8 @@ import Testing
         // One that nobody has made; one with the id of a real key and another secret.
         var strangers: [String] = []
         for change in [
-            "DELETE FROM api_keys WHERE id =", "UPDATE api_keys SET digest = sha256('x') WHERE id =",
+            "DELETE FROM api_keys WHERE id =",
+            "UPDATE api_keys SET digest = sha256('x') WHERE id =",
         ] {
             let made = try await service.key()
             try await cluster.sql("\(change) '\(made.id)'")

@@ -12,9 +12,6 @@ import Testing
         "mail, confirmation and recovery":
             "S0-2 S0-5 S0-26 S0-29 S0-30 S0-31 S0-T2 S0-T3 S0-T7 S1-3 S2-1 S2-9",
         "changing and deleting one's account": "S1-19 S2-4",
-        "roles and the admin API":
-            "S0-27 S1-4 S1-5 S1-6 S1-7 S1-17 S3-T2 S4-14 S4-15 S4-17 S4-T14"
-            + " S4-T15",
         "the OAuth and OpenID provider": "S1-11 S1-12 S1-21 S1-22 S2-8",
         "the gateway matrix": "S3-19",
     ]

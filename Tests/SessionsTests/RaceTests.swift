@@ -1,5 +1,6 @@
 // Minting against revoking, each held open by hand at the worst moment: whoever comes second waits
 // for the lock of the first, and no token of the old state is alive afterwards (revocation.md 1.8).
+import Access
 import ClusterKit
 import Postgres
 import Primitives
@@ -157,6 +158,51 @@ import Web
                 }
             }
             #expect(try await cluster.number("SELECT count(*) FROM sessions") == 1)
+        }
+    }
+
+    @Test func `A sign-in that waits while a role is taken does not carry it (W11)`() async throws {
+        try await Cluster.run(2) { cluster in
+            let account = try await cluster.signUp()
+            let root = try await cluster.signUp("root")
+            let clerk = RoleID(at: cluster.clock.wall.now(), entropy: .system)
+            try await cluster.run(
+                """
+                INSERT INTO roles (id, name, description, built_in, created_at)
+                VALUES ('\(clerk)', 'clerk', '', false, now());
+                INSERT INTO account_roles (account_id, role_id, granted_at)
+                VALUES ('\(account)', '\(clerk)', now()),
+                       ('\(root)', '\(BuiltInRole.admin)', now())
+                """
+            )
+            let by = Grantor(account: root, narrowedTo: nil, realm: .everywhere)
+            let minted = Minted()
+            // Whoever takes it has locked the signature and waits for the role's row; the sign-in
+            // has its snapshot and waits for the signature.
+            let lock = "SELECT FROM account_roles WHERE role_id = '\(clerk)' FOR UPDATE"
+            try await holding(cluster, lock) {
+                _ = try await cluster.nodes[0].web.administration.assignments.unassign(
+                    clerk,
+                    from: account,
+                    in: .everywhere,
+                    by: by,
+                    cluster.trace()
+                )
+            } then: {
+                await minted.set(try await cluster.signIn(on: 1))
+            }
+            let pair = try #require(await minted.pair)
+            for index in 0..<2 {
+                let claims = try await cluster.claims(pair, on: index)
+                let carried = claims.roles ?? []
+                #expect(!carried.contains(clerk))
+                let question = RightsQuestion(account, version: claims.rightsVersion)
+                let held = try await cluster.nodes[index].web.rights.rights(
+                    of: question,
+                    at: cluster.clock.wall.now()
+                )
+                #expect(!held.unscoped.contains(clerk) && held.unscoped == [BuiltInRole.member])
+            }
         }
     }
 

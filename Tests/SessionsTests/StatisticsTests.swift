@@ -38,7 +38,7 @@ import Web
         )
     }
 
-    @Test func `Hours that are over are counted once and shown from what was kept (S4-17)`()
+    @Test func `Hours that are over are counted once and shown from what was kept`()
         async throws
     {
         try await Cluster.run { cluster in

@@ -27,18 +27,30 @@ extension WebServices {
             Answer(ServiceReply(summary: try await findService(context.id("id"), context)))
         }
         bindings.bind(ServiceAPI.disable) { _, context in
-            let actor = try await administrator(context)
-            try await services.changeState.disable(context.id("id"), .service, by: actor)
+            try await services.changeState.disable(
+                context.id("id"),
+                .service,
+                by: context.grantor,
+                context.trace
+            )
             return .done
         }
         bindings.bind(ServiceAPI.enable) { _, context in
-            let actor = try await administrator(context)
-            try await services.changeState.enable(context.id("id"), .service, by: actor)
+            try await services.changeState.enable(
+                context.id("id"),
+                .service,
+                by: context.grantor,
+                context.trace
+            )
             return .done
         }
         bindings.bind(ServiceAPI.delete) { _, context in
-            let actor = try await administrator(context)
-            try await services.changeState.delete(context.id("id"), .service, by: actor)
+            try await services.changeState.delete(
+                context.id("id"),
+                .service,
+                by: context.grantor,
+                context.trace
+            )
             return .done
         }
     }

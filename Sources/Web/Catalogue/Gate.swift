@@ -11,6 +11,8 @@ package enum Gate: Hashable, Sendable {
     case credential
     /// An access token, also one that is revoked: ending a session that has ended is no mistake.
     case endedCredential
+    /// An access token or an API key.
+    case principal
     /// An access token whose account holds a permission everywhere.
     case permission(AdminPermission)
     /// An access token whose account holds a permission everywhere, or in the organisation that the
@@ -27,6 +29,7 @@ package enum Gate: Hashable, Sendable {
         case .anyone: "anyone"
         case .credential: "access token"
         case .endedCredential: "access token, also a revoked one"
+        case .principal: "access token or API key"
         case .permission(let permission): "permission `\(permission.rawValue)`"
         case .delegated(let permission):
             "permission `\(permission.rawValue)`, also in one organisation"
@@ -38,7 +41,9 @@ package enum Gate: Hashable, Sendable {
     /// Whether a cookie may be the credential, so that unsafe methods need a CSRF token.
     package var readsCookies: Bool {
         switch self {
-        case .credential, .endedCredential, .permission, .delegated, .refreshCredential: true
+        case .credential, .endedCredential, .principal, .permission, .delegated,
+            .refreshCredential:
+            true
         case .anyone, .listener: false
         }
     }
@@ -52,6 +57,7 @@ package enum Gate: Hashable, Sendable {
         case .anyone, .listener: []
         // Not for API keys: they have no session.
         case .credential, .endedCredential, .permission, .delegated: token + [.permissionDenied]
+        case .principal: token
         case .refreshCredential:
             [
                 .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,

@@ -82,7 +82,7 @@ package enum OpenAPI {
         let csrf: [(String, OrderedJSON)] = info.needsCSRFToken ? [("csrf", .list([]))] : []
         return switch info.gate {
         case .anyone, .listener: .list([])
-        case .credential, .endedCredential, .permission, .delegated:
+        case .credential, .endedCredential, .principal, .permission, .delegated:
             .list([
                 .object([("bearer", .list([]))]), .object([("cookie", .list([]))] + csrf),
             ])

@@ -75,7 +75,7 @@ extension Gate {
     /// Whether passing it says who calls.
     var hasCaller: Bool {
         switch self {
-        case .credential, .endedCredential, .permission, .delegated: true
+        case .credential, .endedCredential, .principal, .permission, .delegated: true
         case .anyone, .refreshCredential, .listener: false
         }
     }

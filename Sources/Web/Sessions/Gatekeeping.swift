@@ -32,6 +32,7 @@ extension WebServices {
         case .anyone, .listener, .refreshCredential: return nil
         case .credential: return try await sessionHolder(context, acceptsRevoked: false)
         case .endedCredential: return try await sessionHolder(context, acceptsRevoked: true)
+        case .principal: return try await caller(context, acceptsRevoked: false)
         case .permission(let permission):
             let caller = try await caller(context, acceptsRevoked: false)
             guard try await hold(caller.claims).permits(permission.rawValue) else {

@@ -1,0 +1,73 @@
+// How decisions are made: from the roles in memory and from what accounts hold, as of a read of the
+// revocation log that began after the request came (W11). One statement for all accounts that this
+// node does not remember.
+import Access
+import HTTPTypes
+import Primitives
+import Sessions
+import Tokens
+
+/// Limits of decisions.
+enum Decisions {
+    /// The most of one request.
+    static let limit = 100
+}
+
+/// One question.
+struct DecisionQuestion {
+    let permission: String
+    let subject: AccountID
+    let resource: String?
+    let organisation: OrganisationID?
+}
+
+extension WebServices {
+    /// Decides; the caller's own questions, and with `access:check` any.
+    ///
+    /// - Throws: `permission-denied` for questions about others without it; a fault where a role is
+    ///   in doubt.
+    func decide(
+        _ questions: [DecisionQuestion],
+        _ claims: AccessClaims
+    ) async throws -> [Bool] {
+        if questions.contains(where: { $0.subject != claims.accountID }) {
+            let holding = try await hold(claims)
+            guard holding.permits(AdminPermission.accessCheck.rawValue) else {
+                throw GateRefusal.permissionDenied
+            }
+        }
+        let rights = try await resolve(Set(questions.map(\.subject)), claims)
+        let held = questions.map { question in
+            rights[question.subject]?.roles(in: question.organisation, on: question.resource) ?? []
+        }
+        let snapshot = try await roles.snapshot(knowing: Array(Set(held.joined())))
+        return zip(questions, held).map { question, held in
+            let isOwn = question.subject == claims.accountID
+            return Holding(
+                roles: held,
+                snapshot: snapshot,
+                narrowedTo: isOwn ? claims.narrowedTo : nil
+            ).permits(question.permission)
+        }
+    }
+
+    /// What accounts hold, as new as the check of the caller's token.
+    func resolve(
+        _ accounts: Set<AccountID>,
+        _ claims: AccessClaims
+    ) async throws -> [AccountID: AccountRights] {
+        let now = verifier.standing.now
+        var found: [AccountID: AccountRights] = [:]
+        var open: [RightsQuestion] = []
+        for account in accounts {
+            let question = verifier.question(about: account)
+            if let known = rights.known(question, at: now) {
+                found[account] = known
+            } else {
+                open.append(question)
+            }
+        }
+        if !open.isEmpty { found.merge(try await rights.read(open)) { $1 } }
+        return found
+    }
+}
