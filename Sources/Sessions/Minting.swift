@@ -99,11 +99,15 @@ struct MintRow: Sendable {
     /// How many columns they are.
     static let columnCount = 14
     /// The SQL of those columns, over the parts `s` (session) and `a` (account).
+    ///
+    /// Rights and their version are of one snapshot, that of the statement: a row that was locked
+    /// or changed after a wait is newer, and beside older roles its version would hide from every
+    /// node that a role was taken meanwhile (W11).
     static func columns(session s: String, account a: String, lifetime: Int) -> String {
         """
         \(s).id, \(s).account_id, \(s).signature_generation, \(s).refresh_generation,
                \(s).authenticated_at, \(s).idle_expires_at, \(s).expires_at,
-               \(a).rights_version,
+               (SELECT v.rights_version FROM accounts v WHERE v.id = \(a).id),
                ARRAY(SELECT ar.role_id
                        FROM account_roles ar
                       WHERE ar.account_id = \(s).account_id
