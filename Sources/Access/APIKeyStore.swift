@@ -10,7 +10,13 @@ enum APIKeyStore {
     /// Whether a service account is there.
     static let findAccount = Statement(
         "api_keys.find_account",
-        "SELECT a.id FROM accounts a WHERE a.id = $1 AND a.kind = 'service' AND a.state <> 'deleted'",
+        """
+        SELECT a.id
+          FROM accounts a
+         WHERE a.id = $1
+           AND a.kind = 'service'
+           AND a.state <> 'deleted'
+        """,
         binds: AccountID.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )

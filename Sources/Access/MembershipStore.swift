@@ -104,7 +104,8 @@ enum MembershipStore {
               FROM wanted w
                 ON CONFLICT DO NOTHING
             RETURNING organisation_id, account_id
-        ), \(AssignmentStore.outdate(from: "added")), \(recorded(.memberAdded, .memberAdded, "added"))
+        ), \(AssignmentStore.outdate(from: "added")), \(
+            recorded(.memberAdded, .memberAdded, "added"))
         """,
         answer: """
             SELECT (SELECT t.rights_version FROM outdated t WHERE t.id = w.account_id)

@@ -2,8 +2,8 @@
 // others), so it is given and taken under the rules of rights: nobody adds or removes himself, or
 // somebody who holds more, and a removal is in force everywhere when it is answered (W11).
 //
-// A delegate adds only people he may read anyway, which takes `users:read` everywhere: whoever could
-// pull in a stranger could read him, and disable his account, by making him a member first.
+// A delegate adds only people he may read anyway, which takes `users:read` everywhere: whoever
+// could pull in a stranger could read him, and disable his account, by making him a member first.
 import Audit
 import Postgres
 package import Primitives

@@ -2,7 +2,7 @@
 // statement holds the signature's row, the account's and the key's FOR SHARE and stamps the time
 // from the database's clock under those locks, as every mint does (revocation.md 1.8): whatever is
 // taken back later is stamped later, and so outlives the claims. Rights are read with their version
-// in the snapshot of the statement and not under the locks, so that neither is newer than the other.
+// in the snapshot of the statement and not under the locks: neither is newer than the other.
 import Access
 package import Postgres
 import Primitives

@@ -5,6 +5,7 @@ internal import Access
 internal import HTTPTypes
 internal import NIOCore
 internal import Primitives
+internal import Sessions
 internal import Tokens
 
 /// A token and its answer; belongs to one event loop.
@@ -38,6 +39,9 @@ final class CheckedToken {
         rightsEnd = nil
         takeCarried()
     }
+
+    /// Whether it is an API key whose claims are over, which may go on with others.
+    func isSpentKey(_ verifier: Verifier) -> Bool { key != nil && verifier.isOver(claims) }
 
     private func takeCarried() {
         guard let carried = claims.roles else { return }

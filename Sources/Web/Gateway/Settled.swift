@@ -50,6 +50,17 @@ struct Settled {
         }
     }
 
+    /// Gives API keys the claims that were read anew for them.
+    func renewKeys(_ batch: [VerifyFront]) {
+        guard !keys.isEmpty else { return }
+        for front in batch {
+            guard case .token(let token)? = front.question?.credential, let key = token.key,
+                case .success(let claims)? = keys[key]
+            else { continue }
+            token.renew(claims)
+        }
+    }
+
     /// What is needed to answer for `token`; nil for nothing, and then it knows what it holds.
     func need(
         of token: CheckedToken,

@@ -286,9 +286,7 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     private func recognise(_ bytes: UnsafeRawBufferPointer) -> Result<CheckedToken, Stranger> {
-        if let known = tokens.find(bytes), known.key == nil || !verifier.isOver(known.claims) {
-            return .success(known)
-        }
+        if let known = tokens.find(bytes), !known.isSpentKey(verifier) { return .success(known) }
         let text = Array(bytes)
         switch verifier.recogniseHere(text) {
         case .flawed(let flaw): return .failure(.flaw(flaw))
@@ -340,7 +338,7 @@ final class VerifyDesk: @unchecked Sendable {
         _ batch: [VerifyFront],
         _ settled: Settled = Settled()
     ) -> [(front: VerifyFront, need: Need)] {
-        renewKeys(batch, settled)
+        settled.renewKeys(batch)
         let standing = verifier.standing
         let findings = verifier.look { set in
             var findings: [Verifier.Finding] = []
@@ -398,17 +396,6 @@ final class VerifyDesk: @unchecked Sendable {
         counter.increment(by: batch.count - open.count - retaken.count)
         for front in retaken { front.retake() }
         return open
-    }
-
-    /// Gives API keys the claims that were read anew for them.
-    private func renewKeys(_ batch: [VerifyFront], _ settled: Settled) {
-        guard !settled.keys.isEmpty else { return }
-        for front in batch {
-            guard case .token(let token)? = front.question?.credential, let key = token.key,
-                case .success(let claims)? = settled.keys[key]
-            else { continue }
-            token.renew(claims)
-        }
     }
 
     /// What a good token is judged by.
