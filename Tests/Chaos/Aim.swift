@@ -8,16 +8,20 @@ import Synchronization
 /// A token as a request.
 struct Target: Sendable {
     let token: Int32
+    /// Whether a permission is asked for, so that 403 says no to it.
+    let asksRights: Bool
     /// The bytes of the check.
     let request: [UInt8]
     /// The same with a body, which the fast path leaves to the general one.
     let general: [UInt8]
 
-    /// A check of a bearer token.
-    init(token: Int32, bearer: String) {
+    /// A check of a bearer token, and of a permission if one is given.
+    init(token: Int32, bearer: String, permission: String? = nil) {
         self.token = token
+        asksRights = permission != nil
+        let query = permission.map { "?permission=\($0)" } ?? ""
         let head = """
-            GET /verify HTTP/1.1\r
+            GET /verify\(query) HTTP/1.1\r
             Host: auth.example.test\r
             X-Original-Method: GET\r
             Authorization: Bearer \(bearer)\r

@@ -21,7 +21,7 @@ struct Campaign {
         let term = Term(seconds: plan.seconds)
         let load = Load(aim, history, ports: rig.nodes.map(\.port), plan)
         Blocking.detach { load.run() }
-        let living = Living(plan.people)
+        let living = Living(plan.people + plan.administrators)
         let world = World(plan, rig, history, aim, term)
         let endsEarly = plan.expectsViolation
         var nemesis = Nemesis(rig, history, plan)
@@ -29,6 +29,12 @@ struct Campaign {
             for number in 0..<plan.people {
                 group.addTask {
                     try await Blocking.run { Person(number, world).live() }
+                    living.leave()
+                }
+            }
+            for number in 0..<plan.administrators {
+                group.addTask {
+                    try await Blocking.run { Administrator(number, world).live() }
                     living.leave()
                 }
             }

@@ -7,7 +7,7 @@ import Synchronization
 /// The events of a campaign, from any thread.
 final class History: Sendable {
     private enum Event: Sendable {
-        case acknowledged(Int32)
+        case acknowledged(Int32, ofRights: Bool)
         case checked(CheckRecord)
     }
     private struct State {
@@ -17,6 +17,7 @@ final class History: Sendable {
         var subjects: Int32 = 0
         var notes: [String] = []
         var acknowledgements = 0
+        var wrongs = 0
         var failovers: [(from: Int64, until: Int64)] = []
     }
     private let state = Mutex(State())
@@ -32,22 +33,31 @@ final class History: Sendable {
         }
     }
 
-    /// A token that was issued.
-    func token(coveredBy subjects: [Int32]) -> Int32 {
+    /// A token that was issued, or one together with a permission that its account holds.
+    func token(coveredBy subjects: [Int32], asksRights: Bool = false) -> Int32 {
         state.withLock {
             $0.tokens += 1
-            $0.checker.issued($0.tokens, coveredBy: subjects)
+            $0.checker.issued($0.tokens, coveredBy: subjects, asksRights: asksRights)
             return $0.tokens
         }
     }
 
     /// The acknowledgement of a revocation was read at `end`.
-    func acknowledged(_ subject: Int32, end: Int64) {
+    func acknowledged(_ subject: Int32, end: Int64, ofRights: Bool = false) {
         state.withLock {
             $0.acknowledgements += 1
-            $0.waiting.append((end, .acknowledged(subject)))
+            $0.waiting.append((end, .acknowledged(subject, ofRights: ofRights)))
         }
     }
+
+    /// Something that no revocation explains: what was given is refused, a good token is not taken.
+    func wrong(_ text: String) {
+        note("WRONG: \(text)")
+        state.withLock { $0.wrongs += 1 }
+    }
+
+    /// How often that was seen.
+    var wrongs: Int { state.withLock { $0.wrongs } }
 
     /// Acknowledgements so far, judged or not.
     var acknowledgements: Int { state.withLock { $0.acknowledgements } }
@@ -91,7 +101,8 @@ final class History: Sendable {
             state.waiting.removeAll { $0.end < limit }
             for (end, event) in ripe {
                 switch event {
-                case .acknowledged(let subject): state.checker.acknowledged(subject, end: end)
+                case .acknowledged(let subject, let ofRights):
+                    state.checker.acknowledged(subject, end: end, ofRights: ofRights)
                 case .checked(let check): state.checker.checked(check)
                 }
             }

@@ -4,7 +4,6 @@
 // operation revokes yet the log is written by hand, where its commit is the acknowledgement.
 import ChaosKit
 import Glibc
-import Primitives
 
 /// A session with its tokens.
 private struct Session {
@@ -23,10 +22,9 @@ private enum Way {
     case everywhere
     case others
     case password
-    /// By hand, in the log: one token, an account's state, its rights, everything.
+    /// By hand, in the log: one token, an account's state, everything.
     case token
     case state
-    case rights
     case all
 }
 
@@ -69,7 +67,7 @@ final class Person {
         ]
         // With members, or a bound on who reads them, a commit is no acknowledgement.
         guard world.plan.topology == .pg, world.plan.mutant == nil else { return operations }
-        return operations + [(.token, weight: 4), (.state, weight: 2), (.rights, weight: 2)]
+        return operations + [(.token, weight: 4), (.state, weight: 2)]
             + (number == 0 ? [(.all, weight: 3)] : [])
     }
 
@@ -147,7 +145,7 @@ final class Person {
         case .logOut: (covered, subject) = ([mine], mine.subject)
         case .end: (covered, subject) = ([victim], victim.subject)
         case .token: (covered, subject) = ([victim], victim.own)
-        case .everywhere, .others, .password, .state, .rights:
+        case .everywhere, .others, .password, .state:
             (covered, subject) = (sessions, account)
         case .all: (covered, subject) = (sessions, world.takeAll())
         }
@@ -173,7 +171,7 @@ final class Person {
         switch way {
         case .logOut, .end, .token: return
         // The generations that were left behind by hand are the account's still.
-        case .state, .rights: return changeIdentity()
+        case .state: return changeIdentity()
         case .all: return
         case .everywhere, .others, .password: break
         }
@@ -193,11 +191,10 @@ final class Person {
             return Web.send(port(), "POST", "/v1/auth/logout-all", bearer: mine.bearer)
         case .others: return Web.send(port(), "DELETE", "/v1/me/sessions", bearer: mine.bearer)
         case .password: return changePassword(mine)
-        case .token: return append(1, Self.claim("jti", of: victim.bearer), "0")
-        case .state, .rights:
-            let subject = Self.claim("sub", of: mine.bearer)
+        case .token: return append(1, Bearer.claim("jti", of: victim.bearer), "0")
+        case .state:
             // Greater than any generation, which are microseconds.
-            return append(way == .state ? 4 : 10, subject, "9000000000000000000")
+            return append(4, Bearer.claim("sub", of: mine.bearer), "9000000000000000000")
         case .all:
             let now = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint + 1"
             return append(9, "00000000-0000-0000-0000-000000000000", now)
@@ -235,13 +232,6 @@ final class Person {
             // Committed or not, it was not acknowledged.
             return nil
         }
-    }
-
-    /// A text claim of a token.
-    private static func claim(_ name: String, of bearer: String) -> String {
-        let parts = bearer.split(separator: ".")
-        let bytes = parts.count == 3 ? Base64URL.decode(Array(parts[1].utf8)) ?? [] : []
-        return Reply(status: 200, body: String(decoding: bytes, as: UTF8.self)).text(name) ?? ""
     }
 
     private func forget(_ gone: [Session]) {

@@ -47,6 +47,8 @@ struct CampaignPlan: Sendable {
     /// Whether all that was broken is told, whatever came of it.
     var isTalkative = false
     var people = 16
+    /// How many administrators take rights from others all the time.
+    var administrators = 2
     var connections = 40
     var binary = ""
     /// The lease of the members, in milliseconds.
@@ -62,6 +64,9 @@ struct CampaignPlan: Sendable {
             guard parts.count == 2 else { throw ChaosError("not name=value: \(argument)") }
             try set(parts[0], parts[1])
         }
+        // A commit that is lost takes the change of the rights with it, not its entry in the log
+        // alone, and nodes can write back the entry alone.
+        if mayLose { administrators = 0 }
         for kind in faults ?? [] where !kind.isPossible(self) {
             throw ChaosError("\(kind) needs another topology than \(topology.rawValue)")
         }
@@ -88,6 +93,7 @@ struct CampaignPlan: Sendable {
                 return kind
             }
         case "people": people = Int(try number(name, value))
+        case "administrators": administrators = Int(try number(name, value))
         case "connections": connections = Int(try number(name, value))
         case "lease": lease = Int(try number(name, value))
         case "pairs": comesInPairs = value == "1"

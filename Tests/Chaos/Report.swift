@@ -27,7 +27,10 @@ struct Report {
         tellFigures()
         if plan.topology != .pg { tellMembers() }
         tellViolations()
-        let probed = checker.nearMisses > 0 && checker.acknowledgements > 0
+        let rights = checker.rights
+        let probedRights =
+            plan.administrators == 0 || rights.nearMisses > 0 && rights.accepted > 0
+        let probed = checker.nearMisses > 0 && checker.acknowledgements > 0 && probedRights
         if !probed { Chaos.say("nothing was probed: this run proves nothing") }
         let isGood: Bool
         if plan.expectsViolation {
@@ -38,7 +41,7 @@ struct Report {
             Chaos.say("lost and not soon written back: \(unexcused)")
             isGood = probed && unexcused == 0
         } else {
-            isGood = probed && checker.brokenPromises(plan) == 0
+            isGood = probed && checker.brokenPromises(plan) == 0 && history.wrongs == 0
         }
         Chaos.say(isGood ? "as it should be" : "NOT as it should be (seed \(plan.seed))")
         return isGood
@@ -47,6 +50,7 @@ struct Report {
     private func tellFigures() {
         let made = faults.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { "\($0.key.rawValue): \($0.value)" }.joined(separator: ", ")
+        let rights = checker.rights
         let slowest = checker.slowest.sorted { $0.key < $1.key }.map { $0.value / 1_000_000 }
         let perMinute = Int(Double(checker.nearMisses) / seconds * 60)
         let counts = checker.counts.sorted { $0.key.rawValue < $1.key.rawValue }
@@ -56,6 +60,10 @@ struct Report {
             seconds          \(Int(seconds))
             revocations      \(checker.acknowledgements) acknowledged
             verdicts         \(checker.verdicts), without one \(checker.unknown)
+            of rights        \(rights.acknowledgements) acknowledged, \(rights.verdicts) verdicts, \
+            \(rights.accepted) of them accepted; \(rights.nearMisses) near misses, \
+            \(rights.violations) violations
+            given, refused   \(history.wrongs)
             near misses      \(checker.nearMisses) within 5 ms (\(perMinute) a minute); \
             the slowest took \(slowest) ms
             out of order     \(checker.late)
@@ -85,7 +93,8 @@ struct Report {
             let at = Double(violation.check.start - history.begun) / 1e9
             Chaos.say("  at \(at) s: \(violation)")
         }
-        if plan.isTalkative || (!broken.isEmpty && !plan.expectsViolation) {
+        let isBad = !broken.isEmpty || history.wrongs > 0
+        if plan.isTalkative || (isBad && !plan.expectsViolation) {
             for node in rig.nodes { Chaos.say(node.lastWords) }
             Chaos.say("what was broken:\n  " + history.notes.suffix(400).joined(separator: "\n  "))
         }

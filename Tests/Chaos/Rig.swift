@@ -5,6 +5,12 @@ import Glibc
 import Primitives
 import TestKit
 
+/// How somebody signs in.
+struct Credentials: Sendable {
+    let login: String
+    let password: String
+}
+
 /// The servers of a campaign.
 final class Rig: Sendable {
     static let nodeCount = 3
@@ -14,6 +20,8 @@ final class Rig: Sendable {
     let clocks: WallClocks
     let proxy: FaultProxy
     let nodes: [Node]
+    /// The administrator's.
+    let root: Credentials
     private let folder: String
     private let janitor: Int32
 
@@ -48,14 +56,8 @@ final class Rig: Sendable {
             client: { owners.owner(of: $0) }
         )
         let common = Self.variables(plan, proxy)
-        let log = "\(folder)/migrate.log"
-        let migrate = Self.command(
-            common.merging(Self.stores([free[0]], redis: redis.port)) { $1 },
-            plan.binary,
-            "migrate"
-        )
-        let status = try await Blocking.run { try ChildProcess.launch(migrate, log: log).wait() }
-        guard status == 0 else { throw ChaosError("migrate: \(PrivateFolder.read(log))") }
+        let direct = common.merging(Self.stores([free[0]], redis: redis.port)) { $1 }
+        root = try await Self.prepare(direct, plan.binary, "\(folder)/migrate.log")
         let (proxy, folder) = (proxy, folder)
         let clocks = try WallClocks(Self.nodeCount, in: folder)
         self.clocks = clocks
@@ -98,9 +100,28 @@ final class Rig: Sendable {
         close(janitor)
     }
 
+    /// Makes the tables and the first administrator.
+    private static func prepare(
+        _ variables: [String: String],
+        _ binary: String,
+        _ log: String
+    ) async throws -> Credentials {
+        let login = "root@example.test"
+        for words in [["migrate"], ["admin", "create", "--login", login, "--json"]] {
+            let all = command(variables, [binary] + words)
+            let status = try await Blocking.run { try ChildProcess.launch(all, log: log).wait() }
+            guard status == 0 else {
+                throw ChaosError("\(words[0]): \(PrivateFolder.read(log))")
+            }
+        }
+        let made = Reply(status: 200, body: PrivateFolder.read(log)).text("password")
+        guard let made else { throw ChaosError("no administrator: \(PrivateFolder.read(log))") }
+        return Credentials(login: login, password: made)
+    }
+
     private static func command(
         _ variables: [String: String],
-        _ words: String...
+        _ words: [String]
     ) -> [String] {
         ["env", "-i"] + variables.map { "\($0.key)=\($0.value)" } + words
     }

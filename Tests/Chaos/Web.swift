@@ -1,6 +1,7 @@
 // A blocking HTTP client of a few lines for what people do: sign in, log out. One connection for
 // each request, with a limit on each wait, so that a frozen node costs time and nothing else.
 import Glibc
+import Primitives
 
 /// An answer.
 struct Reply {
@@ -11,6 +12,16 @@ struct Reply {
     func text(_ name: String) -> String? {
         guard let key = body.firstRange(of: "\"\(name)\":\"") else { return nil }
         return String(body[key.upperBound...].prefix { $0 != "\"" })
+    }
+}
+
+/// A bearer token, looked into.
+enum Bearer {
+    /// A text claim of it.
+    static func claim(_ name: String, of bearer: String) -> String {
+        let parts = bearer.split(separator: ".")
+        let bytes = parts.count == 3 ? Base64URL.decode(Array(parts[1].utf8)) ?? [] : []
+        return Reply(status: 200, body: String(decoding: bytes, as: UTF8.self)).text(name) ?? ""
     }
 }
 

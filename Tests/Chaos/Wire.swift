@@ -19,6 +19,7 @@ final class Wire {
     private var retryAt: Int64 = 0
     private var start: Int64 = 0
     private var token: Int32 = 0
+    private var asksRights = false
     private var input = [UInt8](repeating: 0, count: 8192)
     private var filled = 0
     private static let pause: Int64 = 50_000_000
@@ -44,6 +45,7 @@ final class Wire {
     /// Sends one check.
     func ask(_ target: Target) {
         token = target.token
+        asksRights = target.asksRights
         start = nanoseconds()
         let bytes = isGeneral ? target.general : target.request
         state = .asking
@@ -76,6 +78,8 @@ final class Wire {
             switch status {
             case 200: .accepted
             case 401: .revoked
+            // The token is good, and what is asked for is not held.
+            case 403 where asksRights: .revoked
             default: .unknown
             }
         return CheckRecord(

@@ -24,6 +24,8 @@ final class World: Sendable {
     let plan: CampaignPlan
     let ports: [Int]
     let database: Database
+    /// How the administrator signs in.
+    let root: Credentials
     let history: History
     let aim: Aim
     let term: Term
@@ -34,6 +36,7 @@ final class World: Sendable {
         self.plan = plan
         ports = rig.nodes.map(\.port)
         database = rig.database
+        root = rig.root
         self.history = history
         self.aim = aim
         self.term = term

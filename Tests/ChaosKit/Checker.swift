@@ -7,7 +7,7 @@
 package enum CheckAnswer: UInt8, Sendable {
     /// The token is good.
     case accepted
-    /// The token is revoked.
+    /// The token is revoked, or the permission that was asked for is not held.
     case revoked
     /// Neither was said: a store was away, a node died.
     case unknown
@@ -74,6 +74,23 @@ package struct Violation: Sendable, CustomStringConvertible {
     }
 }
 
+/// What was seen of the checks that ask for a permission; the figures of all include it.
+package struct RightsTally: Sendable, Equatable {
+    /// Acknowledged changes that take a right from somebody.
+    package var acknowledgements = 0
+    /// Checks with a verdict.
+    package var verdicts = 0
+    /// Those of them that were accepted: without such nobody ever held what was taken.
+    package var accepted = 0
+    /// Near misses.
+    package var nearMisses = 0
+    /// Violations.
+    package var violations = 0
+
+    /// Nothing yet.
+    package init() {}
+}
+
 /// Judges a history, event by event.
 ///
 /// Events must come in the order of their ends; then everything that ended before a check began has
@@ -98,6 +115,8 @@ package struct Checker: Sendable {
     package private(set) var acknowledgements = 0
     /// Events that came out of order.
     package private(set) var late = 0
+    /// What of all this was about rights (W11).
+    package private(set) var rights = RightsTally()
 
     /// How soon after an acknowledgement a check counts as a near miss, in nanoseconds.
     package let nearness: Int64
@@ -110,6 +129,7 @@ package struct Checker: Sendable {
     private var subjects: [Int32: [Int32]] = [:]
     private var acknowledged: [Int32: Int64] = [:]
     private var denied: [Int32: Int64] = [:]
+    private var askingRights: Set<Int32> = []
     private var clock = Int64.min
 
     /// A checker that has seen nothing.
@@ -119,14 +139,23 @@ package struct Checker: Sendable {
     }
 
     /// A token was issued; `subjects` are all that would cover it if revoked.
-    package mutating func issued(_ token: Int32, coveredBy subjects: [Int32]) {
+    ///
+    /// With `asksRights` it stands for a token and a permission that its account was given once and
+    /// is never given again; a right that was taken is a revocation as any other.
+    package mutating func issued(
+        _ token: Int32,
+        coveredBy subjects: [Int32],
+        asksRights: Bool = false
+    ) {
         self.subjects[token] = subjects
+        if asksRights { askingRights.insert(token) }
     }
 
     /// The acknowledgement of a revocation of `subject` was read at `end`.
-    package mutating func acknowledged(_ subject: Int32, end: Int64) {
+    package mutating func acknowledged(_ subject: Int32, end: Int64, ofRights: Bool = false) {
         pass(end)
         acknowledgements += 1
+        if ofRights { rights.acknowledgements += 1 }
         acknowledged[subject] = min(acknowledged[subject] ?? .max, end)
     }
 
@@ -138,6 +167,11 @@ package struct Checker: Sendable {
             return
         }
         verdicts += 1
+        let asksRights = askingRights.contains(check.token)
+        if asksRights {
+            rights.verdicts += 1
+            rights.accepted += check.answer == .accepted ? 1 : 0
+        }
         var since = Int64.max
         for subject in subjects[check.token] ?? [] {
             since = min(since, acknowledged[subject] ?? .max)
@@ -146,6 +180,7 @@ package struct Checker: Sendable {
         let distance = check.start - (check.bound ?? 0)
         if since < distance, distance - since <= nearness {
             nearMisses += 1
+            if asksRights { rights.nearMisses += 1 }
             slowest[check.node] = max(slowest[check.node] ?? 0, check.end - check.start)
         }
         if check.answer == .revoked {
@@ -167,6 +202,7 @@ package struct Checker: Sendable {
 
     private mutating func report(_ guarantee: Guarantee, _ check: CheckRecord, _ since: Int64) {
         violationCount += 1
+        if askingRights.contains(check.token) { rights.violations += 1 }
         counts[guarantee, default: 0] += 1
         guard violations.count < 10_000 else { return }
         violations.append(Violation(guarantee: guarantee, check: check, since: since))

@@ -106,6 +106,30 @@ import Testing
         #expect(checker.unknown == 1)
     }
 
+    @Test func `a right that was taken is judged as a token, and counted apart (W11)`() {
+        var checker = Self.checker()
+        // The first permission is taken from one account, then from all who have the role 30.
+        checker.issued(3, coveredBy: [12, 30], asksRights: true)
+        checker.issued(4, coveredBy: [13, 30], asksRights: true)
+        checker.checked(Self.check(3, .accepted, 50, 60))
+        checker.acknowledged(12, end: 100, ofRights: true)
+        checker.checked(Self.check(4, .accepted, 101, 102))
+        #expect(checker.violationCount == 0)
+        checker.checked(Self.check(3, .accepted, 101, 103))
+        checker.acknowledged(30, end: 200, ofRights: true)
+        checker.checked(Self.check(4, .accepted, 201, 202))
+        checker.checked(Self.check(1, .accepted, 201, 203))
+        #expect(checker.counts == [.acknowledged: 2])
+        var wanted = RightsTally()
+        wanted.acknowledgements = 2
+        wanted.verdicts = 4
+        wanted.accepted = 4
+        wanted.nearMisses = 2
+        wanted.violations = 2
+        #expect(checker.rights == wanted)
+        #expect(checker.verdicts == 5)
+    }
+
     @Test func `events out of order are counted`() {
         var checker = Self.checker()
         checker.checked(Self.check(1, .accepted, 101, 110))

@@ -9,7 +9,6 @@ import Testing
     /// This list only shrinks.
     private static let open = [
         "W5": "no codes, reset links or second factors exist yet",
-        "W11": "roles cannot be changed through the API yet",
         "W12": "roles cannot be taken away through the API yet",
     ]
 
