@@ -1,6 +1,6 @@
 // Changing what is known of somebody else: names, profile, whether the address is proven. An
-// address that becomes another one ends every session, because whoever had the old one is perhaps not the
-// person any more (S4-T10).
+// address that becomes another one ends every session, because whoever had the old one is perhaps
+// not the person any more (S4-T10).
 package import Access
 import Audit
 import Postgres

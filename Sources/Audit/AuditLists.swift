@@ -1,6 +1,6 @@
-// What administrators read of the audit log: newest first, page by page, whole or about one account,
-// by one actor, of one action, between two instants. Whoever administers one organisation is shown
-// the entries about its members and no others.
+// What administrators read of the audit log: newest first, page by page, whole or about one
+// account, by one actor, of one action, between two instants. Whoever administers one organisation
+// is shown the entries about its members and no others.
 package import Postgres
 package import Primitives
 

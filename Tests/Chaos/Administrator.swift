@@ -1,9 +1,8 @@
 // An administrator who gives a permission to some people and takes it from them again, for as long
-// as the campaign lasts: from one of them, or from all at once by changing what a role permits. What
-// was acknowledged is checked with the tokens that they hold already (W11), which stay good.
-//
-// No permission is given again once it was taken: then "never again" holds for it as for a token. A
-// change whose outcome nobody knows may still come to pass, so its roles are not used any more.
+// as the campaign lasts: from one of them, or from all at once by changing what a role permits.
+// What was acknowledged is checked with the tokens that they hold already (W11), which stay good.
+// No permission is given again once it was taken: then "never again" holds for it as for a token.
+// A change whose outcome nobody knows may still come to pass, so its roles are not used any more.
 import ChaosKit
 import Glibc
 

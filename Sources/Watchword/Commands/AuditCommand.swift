@@ -1,5 +1,6 @@
-// `watchword admin audit`: the audit log at the terminal, for whoever has the database: the same use
-// case as behind the API, without a caller. What is wrong with an option is said and exits with 64.
+// `watchword admin audit`: the audit log at the terminal, for whoever has the database: the same
+// use case as behind the API, without a caller. What is wrong with an option is said and exits
+// with 64.
 import ArgumentParser
 import Audit
 import Primitives

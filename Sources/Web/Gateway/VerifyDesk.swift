@@ -37,7 +37,6 @@ final class VerifyDesk: @unchecked Sendable {
     private let mode: VerifyMode
     private let counter: Counter
     private let batches: Histogram
-    private let entropy: Entropy
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
     private var hosts = ByteCache<String>(limit: 512, hashedBytes: .max)
@@ -56,8 +55,7 @@ final class VerifyDesk: @unchecked Sendable {
     private var scratch = ByteBuffer()
     private var second: Int64 = .min
     private var date: [UInt8] = []
-    private var idLow: UInt64 = 0
-    private var idCount: UInt64 = 0
+    private var ids: RequestIDs
 
     /// The most that wait at one loop; more are turned away (W8).
     private static let waitingLimit = 10_000
@@ -79,7 +77,7 @@ final class VerifyDesk: @unchecked Sendable {
         batches = services.verifyCounters.batches
         draw = services.verifier.makeDraw()
         self.loop = loop
-        self.entropy = entropy
+        ids = RequestIDs(entropy)
         // The signature: 64 bytes are 86 characters. Two tokens that differ elsewhere are told
         // apart when they are compared.
         tokens = ByteCache(limit: cacheLimit, hashedBytes: 86)
@@ -480,20 +478,7 @@ final class VerifyDesk: @unchecked Sendable {
     ) -> ByteBuffer {
         // Written in place where the last answer has left for the kernel already.
         scratch.clear(minimumCapacity: 1024)
-        template.write(time, nextID(time.now), closes: closes, to: &scratch)
+        template.write(time, ids.next(time.now), closes: closes, to: &scratch)
         return scratch
-    }
-
-    /// A UUIDv7 by counter (RFC 9562 section 6.2, method 1): the random part is drawn anew now and
-    /// then instead of for each, since every draw asks the kernel.
-    private func nextID(_ now: Timestamp) -> RequestID {
-        if idCount == 0 {
-            idCount = 1024
-            idLow = RequestID(at: now, entropy: entropy).low & ~0x3FF
-        }
-        idCount -= 1
-        idLow += 1
-        let milliseconds = UInt64(max(0, now.microseconds / 1000))
-        return RequestID(high: milliseconds << 16 | 0x7000, low: idLow)
     }
 }
