@@ -215,7 +215,8 @@ let package = Package(
         .testTarget(
             name: "SessionsTests",
             dependencies: [
-                "Audit", "CLinux", "ClusterKit", "TestKit", "Primitives", "Postgres", "Access", "Accounts",
+                "Audit", "CLinux", "ClusterKit", "TestKit", "Primitives", "Postgres", "Access",
+                "Accounts",
                 "Revocation", "Sessions", "Tokens", "Web", logging,
             ],
             swiftSettings: strict

@@ -42,7 +42,9 @@ package struct RoleSweeper: Service {
         _ = try await database.execute(Self.roles())
     }
 
-    /// Of several nodes that sweep, none waits for another. A day after its end an assignment is
+    /// Of several nodes that sweep, none waits for another.
+    ///
+    /// A day after its end an assignment is
     /// still there for whoever wonders.
     static let assignments = Statement(
         "roles.sweep_assignments",
