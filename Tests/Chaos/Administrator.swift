@@ -1,8 +1,9 @@
-// An administrator who gives a permission to some people and takes it from them again, for as long
-// as the campaign lasts: from one of them, or from all at once by changing what a role permits.
-// What was acknowledged is checked with the tokens that they hold already (W11), which stay good.
-// No permission is given again once it was taken: then "never again" holds for it as for a token.
-// A change whose outcome nobody knows may still come to pass, so its roles are not used any more.
+// An administrator who gives a permission to some people and takes it from them again, all through
+// the campaign: from one of them, or from all at once by changing what a role permits. What was
+// acknowledged is checked with the tokens that they hold already (W11), which stay good.
+//
+// No permission is given again once it was taken: then "never again" holds for it as for a token. A
+// change whose outcome nobody knows may still come to pass, so its roles are not used any more.
 import ChaosKit
 import Glibc
 
@@ -76,10 +77,10 @@ final class Administrator {
             return false
         }
         // Tokens that name the role, and such as do not, whose roles the node must resolve.
-        if Bool.random(using: &dice) {
-            for index in clerks.indices { clerks[index].bearer = "" }
-            guard clerks.indices.allSatisfy({ enter($0, all) }) else { return false }
+        for index in clerks.indices where Int.random(in: 0..<3, using: &dice) == 0 {
+            clerks[index].bearer = ""
         }
+        guard clerks.indices.allSatisfy({ enter($0, all) }) else { return false }
         usleep(UInt32(world.plan.bound ?? 0) * 1000)
         let role = world.history.subject()
         let rights = clerks.indices.compactMap { right($0, permission, role) }
@@ -91,14 +92,14 @@ final class Administrator {
 
     // MARK: - Taking
 
-    /// Takes the permission from up to two of them, then from all who are left.
+    /// Takes the permission from up to three of them, then from all who are left.
     private func take(_ rights: [Right], _ role: Int32, _ desk: Desk) {
         let targets = rights.map(\.target)
         world.aim.add(targets)
         defer { world.aim.remove(targets) }
         usleep(5000)
         var left = rights.shuffled(using: &dice)
-        for _ in 0..<min(Int.random(in: 0...2, using: &dice), left.count) {
+        for _ in 0..<min(Int.random(in: 0...3, using: &dice), left.count) {
             let right = left[0]
             let path = "/users/\(clerks[right.clerk].account)/roles/\(desk.held)"
             let reply = call("DELETE", path)

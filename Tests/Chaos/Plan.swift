@@ -48,7 +48,7 @@ struct CampaignPlan: Sendable {
     var isTalkative = false
     var people = 16
     /// How many administrators take rights from others all the time.
-    var administrators = 4
+    var administrators = 6
     var connections = 40
     var binary = ""
     /// The lease of the members, in milliseconds.
