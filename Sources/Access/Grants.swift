@@ -111,7 +111,7 @@ package struct Grants: Sendable {
         _ = try await transaction.rows(GrantStore.share(grantor.account))
         let after = others.filter { $0 > grantor.account }
         if !after.isEmpty { _ = try await transaction.rows(GrantStore.lock(after)) }
-        held = try await Self.read(grantor.account, transaction)
+        held = try await Self.read(grantor.account, transaction, withDisabled: false)
             .narrowed(to: grantor.narrowedTo)
     }
 
@@ -153,12 +153,15 @@ package struct Grants: Sendable {
         }
     }
 
+    /// What an account holds; who is judged holds also what is asleep in a disabled organisation.
     static func read(
         _ account: AccountID,
-        _ transaction: RevokingTransaction
+        _ transaction: RevokingTransaction,
+        withDisabled: Bool = true
     ) async throws -> HeldPermissions {
         var held = HeldPermissions()
-        for (text, permissions) in try await transaction.rows(GrantStore.permissions(account)) {
+        let rows = try await transaction.rows(GrantStore.permissions(account, withDisabled))
+        for (text, permissions) in rows {
             guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { continue }
             held.add(scope, permissions)
         }
@@ -210,7 +213,8 @@ enum GrantStore {
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
-    /// What an account holds, by scope; in an organisation only as an active member.
+    /// What an account holds, by scope; in an organisation only as a member, and in one that is
+    /// disabled where `$2` says so: it may be enabled again, so who is judged holds it still.
     static let permissions = Statement(
         "grants.permissions",
         """
@@ -225,7 +229,7 @@ enum GrantStore {
                                  JOIN organisations o ON o.id = m.organisation_id
                                 WHERE m.account_id = ar.account_id
                                   AND ar.scope = 'org:' || m.organisation_id
-                                  AND o.state = 'active'))
+                                  AND (o.state = 'active' OR $2)))
             UNION
             SELECT e.scope, i.included_id
               FROM reach e
@@ -239,6 +243,7 @@ enum GrantStore {
          GROUP BY e.scope
         """,
         binds: AccountID.self,
+        Bool.self,
         decode: { (try $0.get(0, as: String.self), try $0.get(1, as: [String].self)) }
     )
 

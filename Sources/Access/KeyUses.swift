@@ -42,7 +42,7 @@ package final class KeyUses: Service {
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.pause) }
                 try await write()
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning("uses of keys were not written", metadata: ["error": "\(error)"])

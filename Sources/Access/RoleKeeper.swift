@@ -210,7 +210,7 @@ package final class RoleKeeper: Service {
                 } else {
                     try await mend()
                 }
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning("the roles could not be read again", metadata: ["error": "\(error)"])

@@ -26,7 +26,7 @@ package struct RoleSweeper: Service {
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: .minutes(1)) }
                 try await sweep()
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning("what is over was not swept", metadata: ["error": "\(error)"])

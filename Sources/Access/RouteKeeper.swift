@@ -88,7 +88,7 @@ package final class RouteKeeper: Service {
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(60)) }
                 try await reload()
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning("the rules could not be read again", metadata: ["error": "\(error)"])

@@ -49,7 +49,7 @@ package final class StatisticsKeeper: Service {
             do {
                 try await tend()
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning(

@@ -71,22 +71,26 @@ extension Node {
         let limits = settings.web.limits
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
         let sweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
+        let listener = PublicListener()
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
             pool, redis, partitions, statistics, horizon, keys, roles, routes, sweeper, keeper,
             sampler, keyUses, answers, desks,
-            HTTPServer(
-                HTTPSettings(
-                    address: .tcp(
-                        host: settings.server.managementHost,
-                        port: settings.server.managementPort
+            AfterListening(
+                listener: listener,
+                service: HTTPServer(
+                    HTTPSettings(
+                        address: .tcp(
+                            host: settings.server.managementHost,
+                            port: settings.server.managementPort
+                        ),
+                        issuer: settings.server.publicURL,
+                        limits: limits
                     ),
-                    issuer: settings.server.publicURL,
-                    limits: limits
-                ),
-                routes: ManagementAPI.routes(metrics: metrics, readiness: readiness),
-                group: group,
-                logger: log("watchword.management")
+                    routes: ManagementAPI.routes(metrics: metrics, readiness: readiness),
+                    group: group,
+                    logger: log("watchword.management")
+                )
             ),
             HTTPServer(
                 HTTPSettings(
@@ -100,7 +104,8 @@ extension Node {
                 routes: web.publicRoutes(),
                 group: group,
                 logger: log("watchword.http"),
-                front: settings.web.hasFastPath ? desks : nil
+                front: settings.web.hasFastPath ? desks : nil,
+                onListening: { _ in listener.open() }
             ),
             drain,
         ]

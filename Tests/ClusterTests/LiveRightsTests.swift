@@ -160,6 +160,7 @@ import Testing
         #expect(got.body.contains("\"permissions\":[\"\(orders)\"]"))
         #expect(try await scene.call("GET", "/roles?limit=2").status == 200)
         #expect(try await scene.call("GET", "/roles?cursor=!").status == 400)
+        #expect(try await scene.call("GET", "/permissions?cursor=AA").status == 400)
         #expect(try await scene.assign(clerk).status == 201)
         let holders = try await scene.call("GET", "/roles/\(clerk)/holders")
         #expect(holders.body.contains(scene.person.id))

@@ -202,7 +202,7 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
                     try await Task.sleep(for: Self.sweepInterval)
                 }
                 try await sweep()
-            } catch is CancellationError {
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {
                 logger.warning(

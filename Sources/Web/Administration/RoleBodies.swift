@@ -8,7 +8,9 @@ package struct NameQuery: QueryParameters {
 
     package init(_ members: inout MemberReader) throws {
         page = members.page()
-        if let cursor = page.cursor, String(validating: cursor.bytes, as: UTF8.self) == nil {
+        guard let bytes = page.cursor?.bytes else { return }
+        // PostgreSQL knows no text with a NUL.
+        if bytes.contains(0) || String(validating: bytes, as: UTF8.self) == nil {
             members.complain("cursor", "invalid-cursor", "is not a `next_cursor` of this list")
         }
     }
@@ -21,7 +23,8 @@ package struct HolderQuery: QueryParameters {
     package init(_ members: inout MemberReader) throws {
         page = members.page()
         guard let bytes = page.cursor?.bytes else { return }
-        guard bytes.count >= 16, String(validating: bytes.dropFirst(16), as: UTF8.self) != nil
+        guard bytes.count >= 16, !bytes.dropFirst(16).contains(0),
+            String(validating: bytes.dropFirst(16), as: UTF8.self) != nil
         else {
             members.complain("cursor", "invalid-cursor", "is not a `next_cursor` of this list")
             return
