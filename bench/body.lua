@@ -2,14 +2,14 @@
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)")
 dofile(folder .. "report.lua")
 
-local body
-
 function init(args)
     local file = io.open(args[1])
-    body = file:read("*a")
+    wrk.method = "POST"
+    wrk.body = file:read("*a")
+    wrk.headers["Content-Type"] = "application/json"
     file:close()
 end
 
 function request()
-    return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+    return wrk.format()
 end
