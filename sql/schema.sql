@@ -192,6 +192,7 @@ CREATE TABLE public.revocation_log (
     ver bigint DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    packed bytea GENERATED ALWAYS AS (((((int2send(kind) || subject) || int8send(ver)) || timestamptz_send(expires_at)) || timestamptz_send(created_at))) STORED,
     CONSTRAINT revocation_log_kind_check CHECK (((kind >= 1) AND (kind <= 12))),
     CONSTRAINT revocation_log_subject_length CHECK ((length(subject) = 16))
 )

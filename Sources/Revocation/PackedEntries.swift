@@ -6,12 +6,9 @@ import Primitives
 
 /// The entries in one column of an answer, each to be taken once.
 struct PackedEntries: Sendable {
-    /// Kind, subject, version, expiry and when it was made; times are PostgreSQL's own.
-    static let sql = """
-        int2send(r.kind) || r.subject || int8send(r.ver)
-                       || timestamptz_send(r.expires_at) || timestamptz_send(r.created_at)
-        """
-    /// What `sql` makes of one row.
+    /// The length of `packed` in the log: kind, subject, version, expiry and when it was made.
+    ///
+    /// Times are PostgreSQL's own.
     private static let width = 42
     /// 2000-01-01T00:00:00Z, from which PostgreSQL counts microseconds, in ours.
     private static let serverEpoch: Int64 = 946_684_800_000_000

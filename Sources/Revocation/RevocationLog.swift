@@ -118,7 +118,7 @@ package enum RevocationLog {
     /// which need not be total because an answer at its limit is not used, makes the planner take
     /// the index whatever it believes of the cursor.
     private static let newRows: String = {
-        let columns = "r.id, r.kind, r.subject, r.ver, r.expires_at, r.created_at"
+        let columns = "r.id, r.packed"
         #if DEBUG
         if Mutant.active == .idCursor || Mutant.active == .upperBound {
             return "SELECT \(columns) FROM revocation_log r WHERE \(isNew) LIMIT \(answerLimit)"
@@ -192,7 +192,7 @@ package enum RevocationLog {
         SELECT \(head), p.entries
           FROM revocation_authority a
           LEFT JOIN (
-              SELECT string_agg(\(PackedEntries.sql), ''::bytea) AS entries
+              SELECT string_agg(r.packed, ''::bytea) AS entries
                 FROM (\(newRows)) r
                GROUP BY r.id / \(rowSize)
           ) p ON true
@@ -236,7 +236,7 @@ package enum RevocationLog {
         "revocation.open_since",
         """
         DECLARE revocations NO SCROLL CURSOR FOR
-        SELECT \(PackedEntries.sql)
+        SELECT r.packed
           FROM revocation_log r
          WHERE \(isNew)
         """,
@@ -249,7 +249,7 @@ package enum RevocationLog {
         "revocation.open_everything",
         """
         DECLARE revocations NO SCROLL CURSOR FOR
-        SELECT \(PackedEntries.sql)
+        SELECT r.packed
           FROM revocation_log r
          WHERE r.expires_at > clock_timestamp() - interval '2 minutes'
         """,
