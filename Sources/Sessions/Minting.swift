@@ -97,7 +97,7 @@ enum MintFault: Fault {
 /// The part of a row that every minting statement returns, from some column on.
 struct MintRow: Sendable {
     /// How many columns they are.
-    static let columnCount = 14
+    static let columnCount = 15
     /// The SQL of those columns, over the parts `s` (session) and `a` (account).
     ///
     /// Rights and their version are of one snapshot, that of the statement: a row that was locked
@@ -121,7 +121,8 @@ struct MintRow: Sendable {
                   FROM account_roles ar
                  WHERE ar.account_id = \(s).account_id
                    AND ar.expires_at > statement_timestamp()),
-               \(s).organisation_id, \(s).actor_id
+               \(s).organisation_id, \(s).actor_id,
+               \(KeyStore.signing)
         """
     }
 
@@ -140,6 +141,8 @@ struct MintRow: Sendable {
     let rightsExpireAt: Timestamp?
     let organisationID: OrganisationID?
     let actorID: AccountID?
+    /// The key that signs; nil where none is active.
+    let keyID: KeyID?
 
     init(_ row: PostgresRow) throws {
         sessionID = try row.get(0, as: SessionID.self)
@@ -156,6 +159,7 @@ struct MintRow: Sendable {
         rightsExpireAt = try row.get(11, as: Timestamp?.self)
         organisationID = try row.get(12, as: OrganisationID?.self)
         actorID = try row.get(13, as: AccountID?.self)
+        keyID = try row.get(14, as: KeyID?.self)
     }
 }
 
@@ -181,7 +185,7 @@ package struct Minting: Sendable {
 
     /// The pair for a session in the state of `row`, which has been committed.
     ///
-    /// Two signatures of work; no statement unless the horizon is stale.
+    /// Two signatures of work; no statement unless the horizon is stale, or the key is a new one.
     func pair(_ row: MintRow, nonce: [UInt8]) async throws -> TokenPair {
         guard let asserted = row.horizonAssertedAt, row.mintedAt - asserted < TokenHorizon.slack
         else {
@@ -190,14 +194,17 @@ package struct Minting: Sendable {
             try await horizon.assert()
             throw MintFault.horizonStale
         }
+        // As the database knows it: one that was removed a moment ago signs nothing any more.
+        guard let keyID = row.keyID, let key = try await keys.key(keyID) else {
+            throw MintFault.noKey
+        }
         let ring = keys.ring
         let refresh = RefreshToken(
             sessionID: row.sessionID,
             generation: row.refreshGeneration,
             nonce: nonce
         )
-        guard let key = ring.current(.accessToken, at: row.mintedAt),
-            let refreshText = refresh.text(ring: ring, at: row.mintedAt),
+        guard let refreshText = refresh.text(ring: ring, at: row.mintedAt),
             let csrf = CSRFValue.make(for: row.sessionID, ring: ring, at: row.mintedAt)
         else { throw MintFault.noKey }
         let expiresAt = min(

@@ -193,7 +193,7 @@ extension KeyKeeper {
         }
         guard let isRemoved else { throw KeyRefusal.notFound }
         guard isRemoved else { throw KeyRefusal.inUse }
-        // This node stops signing with it at once; others when they read the ring again.
+        // Nobody signs with it any more: each mint asks the database which key signs.
         try await reload()
     }
 }

@@ -65,6 +65,15 @@ package final class KeyKeeper: Service {
     /// The ring as it is now.
     package var ring: KeyRing { state.withLock { $0.ring } }
 
+    /// The live key of an id, looked for in the database where this node has not met it.
+    ///
+    /// Asked for keys that the database has just named, never for what a token says.
+    package func key(_ id: KeyID) async throws -> RingKey? {
+        if let known = ring.key(id) { return known }
+        try await reload()
+        return ring.key(id)
+    }
+
     /// Loads the ring; makes what is missing.
     package func start() async throws {
         try await reload()

@@ -36,6 +36,9 @@ package struct KeyRing: Sendable {
         keys.first { $0.use == use && $0.activeFrom <= now }
     }
 
+    /// The key of an id.
+    package func key(_ id: KeyID) -> RingKey? { keys.first { $0.id == id } }
+
     /// The base64url of `{"alg":"ES256","kid":"…","typ":"at+jwt"}` (RFC 9068 section 2.1).
     static func header(of id: KeyID) -> [UInt8] {
         var out: [UInt8] = []

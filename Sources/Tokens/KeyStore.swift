@@ -46,6 +46,17 @@ package enum KeyStore {
         decode: KeyRow.init
     )
 
+    /// SQL of the key that signs access tokens now: the latest whose time has come.
+    package static let signing = """
+        (SELECT k.id
+                  FROM keys k
+                 WHERE k.use = '\(KeyUse.accessToken.rawValue)'
+                   AND k.retired_at IS NULL
+                   AND k.active_from <= clock_timestamp()
+                 ORDER BY k.active_from DESC, k.id DESC
+                 LIMIT 1)
+        """
+
     /// Taken before `insert` in the same transaction: of several nodes that find a key missing at
     /// the same time, one makes it and the others then see it.
     package static let lock = Statement(
