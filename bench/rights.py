@@ -164,6 +164,9 @@ def measure(options):
         postgres.query(ASSIGNMENTS)
         postgres.query("ANALYZE accounts; ANALYZE account_roles")
         rows = postgres.query("SELECT count(*) FROM account_roles")
+        # That took minutes: the connection has ended meanwhile, and the token may have.
+        connection = HTTPConnection("127.0.0.1", node.port, timeout=60)
+        token = node.sign_in(names[:1])[0]["access_token"]
         for about, query in (
             ("all", ""), ("active", "&state=active"), ("by role", f"&role={role}"),
             ("by address", "&email_prefix=p77"), ("disabled, of whom there are none",
