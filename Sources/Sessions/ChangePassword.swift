@@ -82,7 +82,7 @@ package struct ChangePassword: Sendable {
         _ trace: RequestTrace
     ) async throws -> TokenPair {
         // Who acts as somebody else leaves his credentials alone (row 177).
-        guard caller.actorID == nil else { throw ChangePasswordRefusal.impersonating }
+        guard caller.actor == nil else { throw ChangePasswordRefusal.impersonating }
         let account = try await database.first(AccountStore.findPassword(caller.accountID))
         guard let account else { throw ChangePasswordRefusal.outdated }
         let fresh: Password

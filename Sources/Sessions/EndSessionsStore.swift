@@ -129,6 +129,9 @@ package enum EndSessionsStore {
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
-        [one.info, all.info, unlock.info, ImpersonateStore.open.info]
+        [
+            one.info, all.info, unlock.info, ImpersonateStore.findActor.info,
+            ImpersonateStore.open.info,
+        ]
     }
 }

@@ -1,13 +1,14 @@
 // Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names
-// who acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, and changes no
-// credentials (row 177). Switched off unless the site wants it.
+// who acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, changes no
+// credentials and ends no sessions (row 177), and is over when whoever acts is disabled, logs out
+// everywhere or may not do this any more. Switched off unless the site wants it.
 package import Access
 import Accounts
 import Audit
 import Postgres
 package import Primitives
 package import Revocation
-import Tokens
+package import Tokens
 
 /// Settings of administration.
 package struct AdministrationSettings: Sendable {
@@ -30,12 +31,23 @@ package enum ImpersonationRefusal: Refusal, Equatable {
     case off
     /// The one who asks acts as somebody else himself.
     case nested
+    /// A key asks; whoever holds one is nobody whom the record could name.
+    case byKey
+    /// The token of the one who asks was outdated before this took hold (S4-T2).
+    case outdated
     /// The account is disabled.
     case disabled
 
-    package var code: ProblemCode { .permissionDenied }
+    package var code: ProblemCode {
+        switch self {
+        case .off, .nested, .byKey, .disabled: .permissionDenied
+        case .outdated: .tokenRevoked
+        }
+    }
     package var detail: String? {
         switch self {
+        case .byKey: "An API key acts as nobody else."
+        case .outdated: nil
         case .off: "Impersonation is switched off (admin.impersonation)."
         case .nested: "Nobody acts as somebody else while acting as somebody else."
         case .disabled: "The account is disabled."
@@ -67,6 +79,8 @@ package struct Impersonate: Sendable {
     let settings: AdministrationSettings
     let entropy: Entropy
 
+    /// What it takes, to begin and to go on.
+    static let permission = AdminPermission.usersImpersonate.rawValue
     /// The longest life of such a session.
     static let limit: Duration = .minutes(15)
 
@@ -83,18 +97,18 @@ package struct Impersonate: Sendable {
         self.entropy = entropy
     }
 
-    /// Opens a session of `account` in which `actor` acts.
+    /// Opens a session of `account` in which `actor` acts, as the holder of `caller`.
     ///
-    /// - Parameter isActing: whether `actor` acts as somebody else already.
     /// - Throws: `ImpersonationRefusal`, `GrantRefusal`, `AdministrationRefusal`; or a fault.
     package func callAsFunction(
         _ account: AccountID,
-        isActing: Bool,
+        as caller: AccessClaims,
         by actor: Grantor,
         _ trace: RequestTrace
     ) async throws -> Impersonation {
         guard settings.allowsImpersonation else { throw ImpersonationRefusal.off }
-        guard !isActing else { throw ImpersonationRefusal.nested }
+        guard caller.actor == nil else { throw ImpersonationRefusal.nested }
+        guard !caller.isKey else { throw ImpersonationRefusal.byKey }
         let session = SessionID(at: trace.now, entropy: entropy)
         // Nobody ever gets the refresh token that this would belong to.
         let unused = RefreshToken(sessionID: session, generation: 1, nonce: entropy.bytes(16))
@@ -112,15 +126,27 @@ package struct Impersonate: Sendable {
             binds.address,
             binds.request
         )
-        let row = try await targets.permitted(account, .person, .heavy, by: actor) {
+        let (row, acting) = try await targets.permitted(account, .person, .heavy, by: actor) {
             transaction,
-            _ in
+            grants in
+            try grants.allow([Self.permission], in: .everywhere)
+            // Whoever has logged out everywhere since he was let in here gets no new token by it.
+            let generation = caller.signatureGeneration
+            let version = try await transaction.first(
+                ImpersonateStore.findActor(actor.account, generation)
+            )
+            guard let version else { throw ImpersonationRefusal.outdated }
             guard let row = try await transaction.first(query) else {
                 throw ImpersonationRefusal.disabled
             }
-            return row
+            let acting = TokenActor(
+                accountID: actor.account,
+                signatureGeneration: generation,
+                rightsVersion: version
+            )
+            return (row, acting)
         }
-        let pair = try await minting.pair(row, nonce: unused.nonce)
+        let pair = try await minting.pair(row, nonce: unused.nonce, actor: acting)
         return Impersonation(
             sessionID: session,
             accessToken: pair.accessToken,

@@ -6,6 +6,23 @@ import Primitives
 
 /// Statements of impersonation.
 enum ImpersonateStore {
+    /// The version of what `$1` may do, who is to act for somebody; no row where he may not be
+    /// used, or his tokens of generation `$2` are outdated by now.
+    static let findActor = Statement(
+        "sessions.find_actor",
+        """
+        SELECT a.rights_version
+          FROM accounts a
+          JOIN account_signatures g ON g.account_id = a.id
+         WHERE a.id = $1
+           AND a.state = 'active'
+           AND g.generation = $2
+        """,
+        binds: AccountID.self,
+        Int64.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
     /// Opens a session in which `$3` acts, in a transaction that has locked the account's
     /// signature; no row: the account may not be used.
     ///

@@ -10,7 +10,7 @@ package import Tokens
 package enum LogOutRefusal: Refusal, Equatable {
     /// There is no such session of yours.
     case noSuchSession
-    /// A session in which somebody else acts gets no new tokens.
+    /// Whoever acts as somebody else ends no session of his but that in which he acts (row 177).
     case impersonating
     /// Your token was outdated before this took hold (S4-T2).
     case outdated
@@ -49,31 +49,33 @@ package struct LogOut: Sendable {
         #if DEBUG
         if Mutant.active == .ackEarly {
             _ = Task(priority: nil) {
-                try await end(caller.sessionID, of: caller.accountID, "logged-out", trace)
+                try await end(caller.sessionID, by: caller, "logged-out", trace)
             }
             return
         }
         #endif
-        _ = try await end(caller.sessionID, of: caller.accountID, "logged-out", trace)
+        _ = try await end(caller.sessionID, by: caller, "logged-out", trace)
     }
 
     /// Ends one session of the caller's.
     ///
-    /// - Throws: `LogOutRefusal.noSuchSession`, also for somebody else's (S0-8).
+    /// - Throws: `LogOutRefusal`: `.noSuchSession` also for somebody else's (S0-8).
     package func session(
         _ session: SessionID,
         _ caller: AccessClaims,
         _ trace: RequestTrace
     ) async throws {
-        guard try await end(session, of: caller.accountID, "ended-by-owner", trace) else {
+        guard caller.actor == nil else { throw LogOutRefusal.impersonating }
+        guard try await end(session, by: caller, "ended-by-owner", trace) else {
             throw LogOutRefusal.noSuchSession
         }
     }
 
     /// Outdates every access and refresh token of the caller's account, his own included.
     ///
-    /// - Throws: `LogOutRefusal.outdated`.
+    /// - Throws: `LogOutRefusal.outdated`, `.impersonating`.
     package func everywhere(_ caller: AccessClaims, _ trace: RequestTrace) async throws {
+        guard caller.actor == nil else { throw LogOutRefusal.impersonating }
         let binds = AuditBinds(trace, entropy: entropy)
         let rotated = try await revoker.first(
             SessionStore.endAll(
@@ -90,9 +92,9 @@ package struct LogOut: Sendable {
 
     /// Ends all sessions of the caller's account but his own, which gets new tokens.
     ///
-    /// - Throws: `LogOutRefusal.outdated`.
+    /// - Throws: `LogOutRefusal.outdated`, `.impersonating`.
     package func others(_ caller: AccessClaims, _ trace: RequestTrace) async throws -> TokenPair {
-        guard caller.actorID == nil else { throw LogOutRefusal.impersonating }
+        guard caller.actor == nil else { throw LogOutRefusal.impersonating }
         let nonce = entropy.bytes(16)
         let fresh = RefreshToken(sessionID: caller.sessionID, generation: 1, nonce: nonce)
         let binds = AuditBinds(trace, entropy: entropy)
@@ -116,7 +118,7 @@ package struct LogOut: Sendable {
 
     private func end(
         _ session: SessionID,
-        of account: AccountID,
+        by caller: AccessClaims,
         _ reason: String,
         _ trace: RequestTrace
     ) async throws -> Bool {
@@ -124,13 +126,14 @@ package struct LogOut: Sendable {
         let ended = try await revoker.first(
             SessionStore.end(
                 session,
-                account,
+                caller.accountID,
                 reason,
                 binds.entry,
                 binds.at,
                 binds.address,
                 binds.request,
-                Int32(collapseAfter)
+                Int32(collapseAfter),
+                caller.actorID ?? caller.accountID
             )
         )
         return ended != nil

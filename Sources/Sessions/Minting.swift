@@ -84,11 +84,14 @@ enum MintFault: Fault {
     case noKey
     /// This node's token lifetime was not asserted lately, so revocations might not outlive it.
     case horizonStale
+    /// Somebody acts in the session, and nobody says with which rights.
+    case actorUnknown
 
     var isTransient: Bool { true }
     var description: String {
         switch self {
         case .noKey: "the key ring has no active key"
+        case .actorUnknown: "a session in which somebody acts for another gets no second token"
         case .horizonStale: "the token lifetime was not asserted in time"
         }
     }
@@ -186,7 +189,14 @@ package struct Minting: Sendable {
     /// The pair for a session in the state of `row`, which has been committed.
     ///
     /// Two signatures of work; no statement unless the horizon is stale, or the key is a new one.
-    func pair(_ row: MintRow, nonce: [UInt8]) async throws -> TokenPair {
+    ///
+    /// - Parameter actor: who acts in the session; there is one pair for it, and never another.
+    func pair(
+        _ row: MintRow,
+        nonce: [UInt8],
+        actor: TokenActor? = nil
+    ) async throws -> TokenPair {
+        guard row.actorID == actor?.accountID else { throw MintFault.actorUnknown }
         guard let asserted = row.horizonAssertedAt, row.mintedAt - asserted < TokenHorizon.slack
         else {
             // What was minted is thrown away: a revocation may have been stamped for a shorter
@@ -227,7 +237,7 @@ package struct Minting: Sendable {
             keyID: key.id,
             rightsExpireAt: row.rightsExpireAt.map { Timestamp(seconds: $0.seconds) },
             organisationID: row.organisationID,
-            actorID: row.actorID
+            actor: actor
         )
         return TokenPair(
             sessionID: row.sessionID,

@@ -10,7 +10,8 @@ import Revocation
 package enum RefreshStore {
     /// Replaces generation `$2` by the next one, if that is the current one and the session lives.
     ///
-    /// No row: something else is the case, and `judge` finds out what.
+    /// No row: something else is the case, and `judge` finds out what. A session in which somebody
+    /// acts for its owner is never refreshed (row 177): he is judged by what its one token says.
     static let rotate = Statement(
         "sessions.rotate",
         """
@@ -33,6 +34,7 @@ package enum RefreshStore {
            AND s.signature_generation = g.generation
            AND s.account_id = g.account_id
            AND s.revoked_at IS NULL
+           AND s.actor_id IS NULL
            AND s.idle_expires_at > $4
            AND s.expires_at > $4
            AND a.id = s.account_id
@@ -77,6 +79,7 @@ package enum RefreshStore {
             SELECT s.id, s.account_id,
                    CASE
                        WHEN s.revoked_at IS NOT NULL
+                         OR s.actor_id IS NOT NULL
                          OR s.signature_generation <> g.generation
                          OR a.state <> 'active' THEN 'revoked'
                        WHEN s.idle_expires_at <= $7 OR s.expires_at <= $7 THEN 'expired'

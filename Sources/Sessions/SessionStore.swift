@@ -79,6 +79,8 @@ package enum SessionStore {
 
     /// Ends one session of an account; beyond `$8` of them a minute they are collapsed (H25).
     ///
+    /// `$9` is who does it: the owner, or who acts for him.
+    ///
     /// No row: there is none of that id.
     static let end = RevokingStatement(
         "sessions.end",
@@ -95,6 +97,7 @@ package enum SessionStore {
             .sessionEnded,
             account: "ended.account_id",
             session: "ended.id",
+            actor: "$9::uuid",
             detail: "jsonb_build_object('reason', $3)",
             from: "ended",
             binds: 4
@@ -119,6 +122,7 @@ package enum SessionStore {
         String.self,
         RequestID.self,
         Int32.self,
+        AccountID.self,
         decode: { try $0.get(0, as: SessionID.self) }
     )
 

@@ -44,6 +44,7 @@ package struct Verifier: Sendable {
     let sampler: RevocationSampler
     let resolver: SessionResolver
     let roles: RoleKeeper
+    let rights: RightsResolver
     let apiKeys: KeyResolver
     let keyUses: KeyUses
     let clock: WallClock
@@ -57,6 +58,7 @@ package struct Verifier: Sendable {
         sampler: RevocationSampler,
         resolver: SessionResolver,
         roles: RoleKeeper,
+        rights: RightsResolver,
         apiKeys: KeyResolver,
         keyUses: KeyUses,
         clock: WallClock
@@ -68,6 +70,7 @@ package struct Verifier: Sendable {
         self.sampler = sampler
         self.resolver = resolver
         self.roles = roles
+        self.rights = rights
         self.apiKeys = apiKeys
         self.keyUses = keyUses
         self.clock = clock
@@ -117,7 +120,10 @@ package struct Verifier: Sendable {
             let standing = standing
             switch readIndex.look({ find(claims, standing, $0, answered) }) {
             case .good(let version):
-                if let sample { accepted(sample, claims, rightsVersion: version) }
+                guard let acting = try await acting(claims.actor, at: standing.now) else {
+                    return .refused(.revoked, claims)
+                }
+                if let sample { accepted(sample, claims, rightsVersion: version, acting) }
                 return .accepted(claims.asOf(version, at: standing.now))
             case .flawed(let flaw): return .refused(flaw, claims)
             case .open(let question): answered = try await resolver.resolve(question)
@@ -156,6 +162,7 @@ package struct Verifier: Sendable {
         {
             return true
         }
+        if let actor = claims.actor, isOutdated(actor, set) { return true }
         let issued = claims.issuedAt.microseconds / 1000
         if set.hasHeld(.client), isBelow(issued, .client(named: claims.clientID), set) {
             return true
@@ -175,7 +182,7 @@ package struct Verifier: Sendable {
     }
 
     /// Whether a revocation with versions covers what a token carries.
-    private static func isBelow(
+    static func isBelow(
         _ version: Int64,
         _ subject: RevocationSubject,
         _ set: borrowing RevocationSet
@@ -193,7 +200,8 @@ extension Verifier {
         /// It may be over or revoked.
         case genuine(AccessClaims)
         case flawed(CredentialFlaw)
-        /// Signed by a key that another node may have made a moment ago; or an API key.
+        /// What takes a wait: it was signed by a key that another node may have made a moment ago,
+        /// it is an API key, or somebody acts in it, who must be looked at as well.
         case unknownKey
     }
 
@@ -201,7 +209,8 @@ extension Verifier {
     package func recogniseHere(_ token: [UInt8]) -> Recognition {
         if APIKey.isMeant(by: token) { return recogniseHere(key: token) }
         do throws(AccessTokenFlaw) {
-            return .genuine(try recognise(token))
+            let claims = try recognise(token)
+            return claims.actor == nil ? .genuine(claims) : .unknownKey
         } catch .unknownKey {
             return .unknownKey
         } catch {
@@ -385,12 +394,15 @@ extension Verifier {
     }
 
     /// The check of a sample was accepted.
+    ///
+    /// - Parameter acting: what would end that somebody acts in it.
     package func accepted(
         _ sample: SampleStart,
         _ claims: AccessClaims,
-        rightsVersion: Int64
+        rightsVersion: Int64,
+        _ acting: [CoveredBy] = []
     ) {
-        sampler.accept(sample, coveredBy: claims.coveredBy(rightsVersion))
+        sampler.accept(sample, coveredBy: claims.coveredBy(rightsVersion) + acting)
     }
 }
 

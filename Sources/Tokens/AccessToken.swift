@@ -37,8 +37,8 @@ package struct AccessClaims: Hashable, Sendable {
     package var rightsExpireAt: Timestamp?
     /// `org`: the organisation that the session is for.
     package var organisationID: OrganisationID?
-    /// `act`: who acts for the account (RFC 8693 section 4.1).
-    package var actorID: AccountID?
+    /// `act`: who acts for the account (RFC 8693 section 4.1); nil for its owner.
+    package var actor: TokenActor?
     /// What an API key is narrowed to; no token carries it.
     package var narrowedTo: [String]?
     /// Whether an API key was shown and no token; then `tokenID` is that of the key, and there is
@@ -62,7 +62,7 @@ package struct AccessClaims: Hashable, Sendable {
         keyID: KeyID,
         rightsExpireAt: Timestamp? = nil,
         organisationID: OrganisationID? = nil,
-        actorID: AccountID? = nil
+        actor: TokenActor? = nil
     ) {
         self.tokenID = tokenID
         self.accountID = accountID
@@ -79,7 +79,7 @@ package struct AccessClaims: Hashable, Sendable {
         self.keyID = keyID
         self.rightsExpireAt = rightsExpireAt
         self.organisationID = organisationID
-        self.actorID = actorID
+        self.actor = actor
     }
 }
 
@@ -121,7 +121,7 @@ package enum AccessTokenWriter {
         }
         if let end = claims.rightsExpireAt { out += ",\"roles_exp\":\(end.seconds)" }
         if let organisation = claims.organisationID { out += ",\"org\":\"\(organisation)\"" }
-        if let actor = claims.actorID { out += ",\"act\":{\"sub\":\"\(actor)\"}" }
+        if let actor = claims.actor { out += ",\"act\":\(actor.json)" }
         return out + ",\"scope\":\"\(claims.scope)\"}"
     }
 }
@@ -209,7 +209,7 @@ package struct AccessTokenChecker: Sendable {
             guard roles?.count == names.count else { throw .invalid }
         }
         let organisation = wire.org.flatMap { OrganisationID($0) }
-        let actor = wire.act.flatMap { AccountID($0.sub) }
+        let actor = wire.act.flatMap(\.actor)
         guard (organisation == nil) == (wire.org == nil), (actor == nil) == (wire.act == nil)
         else { throw .invalid }
         return AccessClaims(
@@ -228,7 +228,7 @@ package struct AccessTokenChecker: Sendable {
             keyID: keyID,
             rightsExpireAt: wire.rolesEnd.map { Timestamp(seconds: $0) },
             organisationID: organisation,
-            actorID: actor
+            actor: actor
         )
     }
 
@@ -251,7 +251,17 @@ package struct AccessTokenChecker: Sendable {
         let org: String?
         let act: Actor?
 
-        struct Actor: Decodable { let sub: String }
+        struct Actor: Decodable {
+            let sub: String
+            let sgn: Int64
+            let rlv: Int64
+
+            var actor: TokenActor? {
+                AccountID(sub).map {
+                    TokenActor(accountID: $0, signatureGeneration: sgn, rightsVersion: rlv)
+                }
+            }
+        }
 
         enum CodingKeys: String, CodingKey {
             case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope, org, act

@@ -234,6 +234,7 @@ struct Node: Sendable {
             entropy: entropy
         )
         let issuer = settings.sessions.issuer
+        let rights = RightsResolver(database: pool, metrics: metrics)
         return WebServices(
             register: Register(
                 database: pool,
@@ -288,6 +289,7 @@ struct Node: Sendable {
                 sampler: sampler,
                 resolver: SessionResolver(database: pool, metrics: metrics),
                 roles: roles,
+                rights: rights,
                 apiKeys: KeyResolver(
                     database: pool,
                     horizon: horizon,
@@ -299,7 +301,7 @@ struct Node: Sendable {
             ),
             keys: keys,
             roles: roles,
-            rights: RightsResolver(database: pool, metrics: metrics),
+            rights: rights,
             administration: makeAdministration(
                 settings,
                 entropy: entropy,

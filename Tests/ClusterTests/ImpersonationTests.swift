@@ -29,6 +29,7 @@ import Testing
         let cluster = try await Cluster.start(plan)
         let desk = try await AdminDesk(cluster)
         let (person, clerk) = try await (cluster.person(), cluster.person())
+        let mine = try await cluster.signIn(person)
         let opened = try await desk.send("POST", "/\(person.id)/impersonate")
         #expect(opened.status == 201, "\(opened.body)")
         #expect(opened.json.names == ["token_type", "access_token", "expires_in", "session_id"])
@@ -46,7 +47,7 @@ import Testing
                    (SELECT count(*) FROM audit_events e
                      WHERE e.action = 'session.impersonated' AND e.actor_id = '\(desk.id)'
                        AND e.account_id = s.account_id AND e.session_id = s.id)
-              FROM sessions s WHERE account_id = '\(person.id)'
+              FROM sessions s WHERE account_id = '\(person.id)' AND actor_id IS NOT NULL
             """
         )
         #expect(row == "t|t|t|1")
@@ -57,10 +58,14 @@ import Testing
                 "{\"current_password\":\"\(person.password)\","
                     + "\"new_password\":\"quite another one\"}"
             ), ("DELETE", "/v1/me/sessions?except=current", nil),
+            ("DELETE", "/v1/me/sessions/\(mine.session)", nil),
+            ("POST", "/v1/auth/logout-all", nil),
+            ("POST", "/v1/admin/service-accounts", "{\"name\":\"mine\"}"),
         ] as [(String, String, String?)] {
             let answer = try await cluster.node.send(method, path, bearer, json: body)
             #expect(answer.status == 403 && answer.code == "permission-denied", "\(path)")
         }
+        try await cluster.expectEverywhere(200, mine.bearer)
         #expect(try await cluster.login(person.email, person.password).status == 200)
         // Nobody becomes somebody who may more, nor himself, nor anybody by way of another.
         try await cluster.grant("agent", ["users:impersonate", "users:read"], to: clerk)

@@ -45,7 +45,7 @@ extension WebServices {
         bindings.bind(UserAPI.impersonate) { _, context in
             let impersonation = try await users.impersonate(
                 context.id("id"),
-                isActing: context.claims.actorID != nil,
+                as: context.claims,
                 by: context.grantor,
                 context.trace
             )

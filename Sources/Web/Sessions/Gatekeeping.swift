@@ -30,7 +30,10 @@ extension WebServices {
     private func pass(_ gate: Gate, _ context: RequestContext) async throws -> Caller? {
         switch gate {
         case .anyone, .listener, .refreshCredential: return nil
-        case .credential: return try await sessionHolder(context, acceptsRevoked: false)
+        case .credential:
+            let caller = try await sessionHolder(context, acceptsRevoked: false)
+            try Self.checkOwner(caller, context)
+            return caller
         case .endedCredential: return try await sessionHolder(context, acceptsRevoked: true)
         case .principal: return try await caller(context, acceptsRevoked: false)
         case .permission(let permission):
@@ -57,10 +60,19 @@ extension WebServices {
     /// given more since (row 177).
     private func administrator(_ context: RequestContext) async throws -> Caller {
         let caller = try await caller(context, acceptsRevoked: false)
-        guard caller.claims.actorID == nil || context.isSafe else {
-            throw GateRefusal.permissionDenied
-        }
+        try Self.checkOwner(caller, context)
         return caller
+    }
+
+    /// Whoever acts as somebody else looks at what is his and changes nothing of it (row 177).
+    ///
+    /// No session, no credential, nothing that would outlast the quarter of an hour; and a new
+    /// operation is refused to him until somebody has thought of it.
+    private static func checkOwner(
+        _ caller: Caller,
+        _ context: RequestContext
+    ) throws(GateRefusal) {
+        guard caller.claims.actor == nil || context.isSafe else { throw .permissionDenied }
     }
 
     /// Somebody with a session; what is behind these gates is about one, or about the person who
