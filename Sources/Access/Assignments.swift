@@ -83,12 +83,22 @@ package struct RightsChange<Value: Sendable>: Sendable {
 package struct Assignments: Sendable {
     let revoker: Revoker
     let database: any PostgresExecutor
+    let wantsConfirmed: Bool
     let entropy: Entropy
 
     /// The use cases.
-    package init(revoker: Revoker, database: any PostgresExecutor, entropy: Entropy) {
+    ///
+    /// - Parameter wantsConfirmed: whether nobody signs in whose address is not confirmed, so that
+    ///   such an administrator is none.
+    package init(
+        revoker: Revoker,
+        database: any PostgresExecutor,
+        wantsConfirmed: Bool,
+        entropy: Entropy
+    ) {
         self.revoker = revoker
         self.database = database
+        self.wantsConfirmed = wantsConfirmed
         self.entropy = entropy
     }
 
@@ -136,7 +146,9 @@ package struct Assignments: Sendable {
             guard !done.isNew || count < RightsResolver.roleLimit else {
                 throw AssignmentRefusal.limitReached
             }
-            if touchesSeat { try await grants.keepAnAdministrator() }
+            if touchesSeat {
+                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+            }
             return done
         }
     }
@@ -172,7 +184,9 @@ package struct Assignments: Sendable {
                 )
             )
             guard let version else { throw GrantRefusal.notFound }
-            if touchesSeat { try await grants.keepAnAdministrator() }
+            if touchesSeat {
+                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+            }
             return version
         }
     }

@@ -145,12 +145,20 @@ package struct Grants: Sendable {
         _ = try await transaction.rows(GrantStore.lockRole(BuiltInRole.admin))
     }
 
+    /// Whether `account` is one of the administrators.
+    ///
+    /// The lock on its signature keeps the answer true until the end of the transaction.
+    package func administers(_ account: AccountID) async throws -> Bool {
+        try await transaction.first(GrantStore.findSeat(account)) != nil
+    }
+
     /// Refuses where nobody is left who can administer Watchword: the last step of such a change
     /// (W12).
-    package func keepAnAdministrator() async throws {
-        guard try await transaction.first(GrantStore.findAdministrator()) != nil else {
-            throw GrantRefusal.lastAdministrator
-        }
+    ///
+    /// - Parameter wantsConfirmed: whether nobody signs in whose address is not confirmed.
+    package func keepAnAdministrator(wantsConfirmed: Bool) async throws {
+        let found = try await transaction.first(GrantStore.findAdministrator(wantsConfirmed))
+        guard found != nil else { throw GrantRefusal.lastAdministrator }
     }
 
     /// What an account holds; who is judged holds also what is asleep in a disabled organisation.
@@ -266,7 +274,22 @@ enum GrantStore {
         decode: { try $0.get(0, as: String.self) }
     )
 
-    /// Somebody who can sign in, and will hold the seat for ever.
+    /// Whether an account holds the seat, be it for a time.
+    static let findSeat = Statement(
+        "grants.find_seat",
+        """
+        SELECT ar.account_id
+          FROM account_roles ar
+         WHERE ar.account_id = $1
+           AND ar.role_id = '\(BuiltInRole.admin)'
+           AND ar.scope = ''
+        """,
+        binds: AccountID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    /// Somebody who can sign in, and will hold the seat for ever; `$1` says whether that takes a
+    /// confirmed address.
     static let findAdministrator = Statement(
         "grants.find_administrator",
         """
@@ -279,15 +302,17 @@ enum GrantStore {
            AND ar.expires_at IS NULL
            AND a.state = 'active'
            AND a.kind = 'person'
+           AND (a.confirmed_at IS NOT NULL OR NOT $1)
          LIMIT 1
         """,
+        binds: Bool.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
     static var statements: [StatementInfo] {
         [
             lock.info, share.info, lockRole.info, isMember.info, permissions.info,
-            permissionsOf.info, findAdministrator.info,
+            permissionsOf.info, findSeat.info, findAdministrator.info,
         ]
     }
 }

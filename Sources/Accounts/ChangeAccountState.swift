@@ -10,11 +10,15 @@ package import Revocation
 /// Changes whether accounts may be used.
 package struct ChangeAccountState: Sendable {
     let targets: AccountTargets
+    let wantsConfirmed: Bool
     let entropy: Entropy
 
     /// The use case.
-    package init(revoker: Revoker, entropy: Entropy) {
+    ///
+    /// - Parameter wantsConfirmed: as for `Assignments`.
+    package init(revoker: Revoker, wantsConfirmed: Bool, entropy: Entropy) {
         targets = AccountTargets(revoker)
+        self.wantsConfirmed = wantsConfirmed
         self.entropy = entropy
     }
 
@@ -93,7 +97,7 @@ package struct ChangeAccountState: Sendable {
                     binds.request
                 )
             )
-            try await grants.keepAnAdministrator()
+            try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
             return taken
         }
     }

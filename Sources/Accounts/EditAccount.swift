@@ -1,6 +1,7 @@
 // Changing what is known of somebody else: names, profile, whether the address is proven. An
 // address that becomes another one ends every session, because whoever had the old one is perhaps
-// not the person any more (S4-T10).
+// not the person any more (S4-T10). An administrator whose address is not proven cannot sign in
+// where that is wanted, so the last one stays proven, also when two go for each other (W12).
 package import Access
 import Audit
 import Postgres
@@ -55,6 +56,9 @@ package struct AccountEdit: Sendable {
         self.profile = profile
     }
 
+    /// Whether the address may be proven no more after it.
+    var mayUnconfirm: Bool { isConfirmed == false || email != nil && isConfirmed != true }
+
     /// The parts of the profile that change.
     var profileNames: [String] {
         ProfileMember.allCases.filter { profile[$0]?.isChange ?? false }.map(\.rawValue)
@@ -70,11 +74,15 @@ package struct AccountEdit: Sendable {
 /// Changes accounts.
 package struct EditAccount: Sendable {
     let targets: AccountTargets
+    let wantsConfirmed: Bool
     let entropy: Entropy
 
     /// The use case.
-    package init(revoker: Revoker, entropy: Entropy) {
+    ///
+    /// - Parameter wantsConfirmed: as for `Assignments`.
+    package init(revoker: Revoker, wantsConfirmed: Bool, entropy: Entropy) {
         targets = AccountTargets(revoker)
+        self.wantsConfirmed = wantsConfirmed
         self.entropy = entropy
     }
 
@@ -113,8 +121,19 @@ package struct EditAccount: Sendable {
             binds.request
         )
         let isExpected = try await AdministrationRefusal.naming {
-            try await targets.permitted(account, .person, .heavy, by: actor) { transaction, _ in
-                try await transaction.first(query)
+            try await targets.permitted(account, .person, .heavy, by: actor) {
+                transaction,
+                grants in
+                let touchesSeat =
+                    wantsConfirmed && edit.mayUnconfirm
+                    ? try await grants.administers(account)
+                    : false
+                if touchesSeat { try await grants.lockAdministrators() }
+                let isExpected = try await transaction.first(query)
+                if touchesSeat {
+                    try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+                }
+                return isExpected
             }
         }
         guard isExpected else { throw VersionMismatch() }

@@ -342,7 +342,8 @@ struct Node: Sendable {
         hashing: PasswordHashing,
         minting: Minting
     ) -> AdministrationServices {
-        AdministrationServices(
+        let wantsConfirmed = settings.accounts.requiresConfirmation
+        return AdministrationServices(
             accounts: AccountLists(database: pool),
             create: CreateAccount(
                 database: pool,
@@ -350,8 +351,12 @@ struct Node: Sendable {
                 settings: settings.accounts,
                 entropy: entropy
             ),
-            edit: EditAccount(revoker: revoker, entropy: entropy),
-            changeState: ChangeAccountState(revoker: revoker, entropy: entropy),
+            edit: EditAccount(revoker: revoker, wantsConfirmed: wantsConfirmed, entropy: entropy),
+            changeState: ChangeAccountState(
+                revoker: revoker,
+                wantsConfirmed: wantsConfirmed,
+                entropy: entropy
+            ),
             requirePasswordChange: RequirePasswordChange(revoker: revoker, entropy: entropy),
             unlock: UnlockAccount(
                 revoker: revoker,
@@ -372,7 +377,12 @@ struct Node: Sendable {
             ),
             permissions: PermissionRegistry(database: pool, entropy: entropy),
             roles: RoleAdministration(revoker: revoker, database: pool, entropy: entropy),
-            assignments: Assignments(revoker: revoker, database: pool, entropy: entropy),
+            assignments: Assignments(
+                revoker: revoker,
+                database: pool,
+                wantsConfirmed: wantsConfirmed,
+                entropy: entropy
+            ),
             organisations: Organisations(revoker: revoker, database: pool, entropy: entropy),
             services: ServiceAccounts(database: pool, entropy: entropy),
             keys: APIKeys(revoker: revoker, database: pool, entropy: entropy)

@@ -79,7 +79,7 @@ package enum UserAPI {
         tag: tag,
         gate: .delegated(.usersWrite),
         problems: changeProblems
-            + [.emailTaken, .usernameTaken],
+            + [.emailTaken, .usernameTaken, .lastAdministrator],
         traits: [.needsVersion, .answersVersion, .mayBeMinimal]
     )
     static let unlock = Operation<NoInput, NoReply>(
