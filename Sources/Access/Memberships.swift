@@ -2,8 +2,9 @@
 // others), so it is given and taken under the rules of rights: nobody adds or removes himself, or
 // somebody who holds more, and a removal is in force everywhere when it is answered (W11).
 //
-// A delegate adds only people he may read anyway, which takes `users:read` everywhere: whoever
-// could pull in a stranger could read him, and disable his account, by making him a member first.
+// Whoever administers an organisation may change its members, so making somebody one takes
+// `users:write` everywhere: whoever could pull in a stranger could read him, change his address and
+// disable him. A delegate who may not read everybody is not told that there is such an account.
 import Audit
 import Postgres
 package import Primitives
@@ -124,6 +125,12 @@ extension Organisations {
                 !grants.held.covers(AdminPermission.usersRead.rawValue, in: .everywhere)
             {
                 throw OrganisationRefusal.notFound
+            }
+            let write = AdminPermission.usersWrite.rawValue
+            if !grants.held.covers(write, in: .everywhere),
+                try await transaction.first(GrantStore.isMember(id, account)) == nil
+            {
+                throw GrantRefusal.notHeld
             }
             try await grants.allowChange(of: account)
             let count = try await transaction.first(MembershipStore.count(account)) ?? 0

@@ -277,6 +277,14 @@ import Testing
         try await cluster.sql(
             "UPDATE accounts SET rights_version = rights_version + 1 WHERE id = '\(boss.id)'"
         )
+        // Whom he may read he may not change yet, and so not make a member whom he could change.
+        let seen = try await add(stranger.id)
+        #expect(seen.status == 403 && seen.code == "permission-not-held", "\(seen.body)")
+        #expect(try await add(rich.id).code == "permission-not-held")
+        try await cluster.grant("writer-\(org.name)", ["users:write"], to: boss)
+        try await cluster.sql(
+            "UPDATE accounts SET rights_version = rights_version + 1 WHERE id = '\(boss.id)'"
+        )
         let added = try await add(stranger.id)
         #expect(added.status == 201, "\(added.body)")
         #expect(added.text("account") == stranger.id)
