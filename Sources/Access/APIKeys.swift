@@ -134,7 +134,7 @@ package struct APIKeys: Sendable {
                     key.digest,
                     request.permissions,
                     request.expiresAt,
-                    grantor.account,
+                    grantor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -188,7 +188,7 @@ package struct APIKeys: Sendable {
             APIKeyStore.revoke(
                 key,
                 account,
-                grantor.account,
+                grantor.actor,
                 binds.entry,
                 binds.at,
                 binds.address,
@@ -203,7 +203,7 @@ extension Grants {
     /// Refuses unless the caller holds all that `account` may as far as a key is narrowed, and all
     /// that the key names, which its account may get one day.
     package func allowActing(as account: AccountID, narrowedTo limit: [String]?) async throws {
-        guard account != by.account else { throw GrantRefusal.isSelf }
+        guard account != by.actor else { throw GrantRefusal.isSelf }
         let reach = try await Self.read(account, transaction).narrowed(to: limit)
         guard held.covers(reach) else { throw GrantRefusal.notHeld }
         try allow(limit ?? [], in: .everywhere)

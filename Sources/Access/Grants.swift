@@ -8,8 +8,8 @@ package import Revocation
 
 /// Who changes something, and how far he may.
 package struct Grantor: Sendable {
-    /// Whose account it is.
-    package let account: AccountID
+    /// Whose account it is; nil for the operator at the terminal, who has none. Journals say it so.
+    package let actor: AccountID?
     /// What his key is narrowed to; nil for all that the account may.
     package let narrowedTo: [String]?
     /// How far the permission reaches by which he came.
@@ -17,9 +17,23 @@ package struct Grantor: Sendable {
 
     /// Who gives.
     package init(account: AccountID, narrowedTo: [String]?, realm: Realm) {
-        self.account = account
+        self.init(actor: account, narrowedTo: narrowedTo, realm: realm)
+    }
+
+    private init(actor: AccountID?, narrowedTo: [String]?, realm: Realm) {
+        self.actor = actor
         self.narrowedTo = narrowedTo
         self.realm = realm
+    }
+
+    /// The operator at the terminal: whoever has the database holds all there is, and is bound by
+    /// the last administrator alone (W12).
+    package static let terminal = Grantor(actor: nil, narrowedTo: nil, realm: .everywhere)
+
+    /// Whose account it is, for what the terminal cannot do; a bug where it does.
+    package var account: AccountID {
+        guard let actor else { preconditionFailure("the operator at the terminal has no account") }
+        return actor
     }
 }
 
@@ -50,6 +64,13 @@ package struct HeldPermissions: Sendable {
 
     /// None.
     init() {}
+
+    /// All there are, everywhere.
+    static var everything: HeldPermissions {
+        var held = HeldPermissions()
+        held.add(.everywhere, ["*:*"])
+        return held
+    }
 
     mutating func add(_ scope: RoleScope, _ permissions: [String]) {
         places.append((scope, Set(permissions)))
@@ -105,19 +126,24 @@ package struct Grants: Sendable {
     ) async throws {
         self.transaction = transaction
         by = grantor
-        let others = accounts.filter { $0 != grantor.account }.sorted()
-        let before = others.filter { $0 < grantor.account }
+        guard let actor = grantor.actor else {
+            if !accounts.isEmpty { _ = try await transaction.rows(GrantStore.lock(accounts)) }
+            held = .everything
+            return
+        }
+        let others = accounts.filter { $0 != actor }.sorted()
+        let before = others.filter { $0 < actor }
         if !before.isEmpty { _ = try await transaction.rows(GrantStore.lock(before)) }
-        _ = try await transaction.rows(GrantStore.share(grantor.account))
-        let after = others.filter { $0 > grantor.account }
+        _ = try await transaction.rows(GrantStore.share(actor))
+        let after = others.filter { $0 > actor }
         if !after.isEmpty { _ = try await transaction.rows(GrantStore.lock(after)) }
-        held = try await Self.read(grantor.account, transaction, withDisabled: false)
+        held = try await Self.read(actor, transaction, withDisabled: false)
             .narrowed(to: grantor.narrowedTo)
     }
 
     /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.
     package func allowChange(of target: AccountID) async throws {
-        guard target != by.account else { throw GrantRefusal.isSelf }
+        guard target != by.actor else { throw GrantRefusal.isSelf }
         if let organisation = by.realm.organisationID {
             let isMember = try await transaction.first(GrantStore.isMember(organisation, target))
             guard isMember != nil else { throw GrantRefusal.notFound }

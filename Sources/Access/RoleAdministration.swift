@@ -149,6 +149,17 @@ package struct RoleAdministration: Sendable {
         return view
     }
 
+    /// The role that somebody calls by its id or its name.
+    ///
+    /// - Throws: `RoleRefusal.notFound`.
+    package func named(_ text: String) async throws -> RoleID {
+        if let id = RoleID(text) { return id }
+        guard let id = try await database.first(RoleStore.findNamed(text)) else {
+            throw RoleRefusal.notFound
+        }
+        return id
+    }
+
     /// Makes a role.
     ///
     /// - Throws: `RoleRefusal`, `GrantRefusal`; or a fault.
@@ -173,7 +184,7 @@ package struct RoleAdministration: Sendable {
                         name,
                         change.description ?? "",
                         change.isDefault ?? false,
-                        grantor.account,
+                        grantor.actor,
                         binds.entry,
                         binds.at,
                         binds.address,
@@ -220,7 +231,7 @@ package struct RoleAdministration: Sendable {
                         change.name,
                         change.description,
                         change.isDefault,
-                        grantor.account,
+                        grantor.actor,
                         binds.entry,
                         binds.at,
                         binds.address,
@@ -257,7 +268,7 @@ package struct RoleAdministration: Sendable {
             let version = try await transaction.first(
                 RoleStore.remove(
                     id,
-                    grantor.account,
+                    grantor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,

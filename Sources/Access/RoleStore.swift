@@ -46,6 +46,13 @@ enum RoleStore {
         decode: view
     )
 
+    static let findNamed = Statement(
+        "roles.find_named",
+        "SELECT r.id FROM roles r WHERE r.name = $1 AND r.removed_at IS NULL",
+        binds: String.self,
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
     static let list = Statement(
         "roles.list",
         """
@@ -103,7 +110,7 @@ enum RoleStore {
         String.self,
         String.self,
         Bool.self,
-        AccountID.self,
+        AccountID?.self,
         EntryID.self,
         Timestamp.self,
         String.self,
@@ -158,7 +165,7 @@ enum RoleStore {
         String?.self,
         String?.self,
         Bool?.self,
-        AccountID.self,
+        AccountID?.self,
         EntryID.self,
         Timestamp.self,
         String.self,
@@ -206,7 +213,7 @@ enum RoleStore {
         """,
         answer: "SELECT version FROM changed",
         binds: RoleID.self,
-        AccountID.self,
+        AccountID?.self,
         EntryID.self,
         Timestamp.self,
         String.self,
@@ -292,9 +299,9 @@ enum RoleStore {
 
     static var statements: [StatementInfo] {
         [
-            lockAll.info, count.info, find.info, list.info, insert.info, update.info, remove.info,
-            known.info, dropPermissions.info, addPermissions.info, living.info,
-            dropInclusions.info, addInclusions.info, findCircle.info,
+            lockAll.info, count.info, find.info, findNamed.info, list.info, insert.info,
+            update.info, remove.info, known.info, dropPermissions.info, addPermissions.info,
+            living.info, dropInclusions.info, addInclusions.info, findCircle.info,
         ]
     }
 }

@@ -199,6 +199,19 @@ package struct AccountLists: Sendable {
         return found
     }
 
+    /// The account that somebody calls by its id, its address or its user name.
+    ///
+    /// What has the form of an id is one: whoever takes such a user name is not meant by it.
+    ///
+    /// - Throws: `AdministrationRefusal.noSuchAccount` for a name that nobody has.
+    package func named(_ text: String) async throws -> AccountID {
+        if let id = AccountID(text) { return id }
+        guard let name = LoginName(text),
+            let id = try await database.first(AdministrationStore.findNamed(name.canonical))
+        else { throw AdministrationRefusal.noSuchAccount }
+        return id
+    }
+
     /// The lowest id that can be made at an instant.
     private static func lowest(_ instant: Timestamp) -> AccountID {
         AccountID(high: UInt64(max(0, instant.microseconds / 1000)) << 16, low: 0)

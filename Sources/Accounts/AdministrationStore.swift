@@ -41,6 +41,21 @@ package enum AdministrationStore {
         decode: { try $0.get(0, as: Bool.self) }
     )
 
+    /// The account behind a canonical address or user name, whatever its state.
+    static let findNamed = Statement(
+        "accounts.find_named",
+        """
+        SELECT a.id
+          FROM accounts a
+         WHERE a.id = COALESCE(
+                   (SELECT e.id FROM accounts e WHERE e.email_canonical = $1),
+                   (SELECT u.id FROM accounts u WHERE u.username_canonical = $1)
+               )
+        """,
+        binds: String.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
     /// Outdates every token of the account in `changed`, as a change of its state (W3).
     static var outdate: RevokingSQL {
         """
@@ -63,7 +78,7 @@ package enum AdministrationStore {
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
         [
-            findStanding.info,
+            findStanding.info, findNamed.info,
             AccountStateStore.disable.info, AccountStateStore.enable.info,
             AccountStateStore.delete.info, AccountEditStore.create.info,
             AccountEditStore.edit.info, AccountEditStore.requirePasswordChange.info,

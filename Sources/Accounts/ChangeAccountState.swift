@@ -62,7 +62,7 @@ package struct ChangeAccountState: Sendable {
             try await transaction.first(
                 AccountStateStore.enable(
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -73,7 +73,7 @@ package struct ChangeAccountState: Sendable {
     }
 
     private typealias Taking = RevokingStatement<
-        AccountID, AccountID, AccountID, EntryID, Timestamp, String, RequestID
+        AccountID, AccountID, AccountID?, EntryID, Timestamp, String, RequestID
     >
 
     /// Takes an account away, unless it is the last that administers.
@@ -90,7 +90,7 @@ package struct ChangeAccountState: Sendable {
             let taken = try await transaction.first(
                 statement(
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,

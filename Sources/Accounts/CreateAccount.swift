@@ -90,7 +90,7 @@ package struct CreateAccount: Sendable {
             wanted.profile.birthdate,
             wanted.mustChangePassword,
             actor.realm.organisationID,
-            actor.account,
+            actor.actor,
             binds.entry,
             binds.at,
             binds.address,

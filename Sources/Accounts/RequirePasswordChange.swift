@@ -30,7 +30,7 @@ package struct RequirePasswordChange: Sendable {
             try await transaction.first(
                 AccountEditStore.requirePasswordChange(
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,

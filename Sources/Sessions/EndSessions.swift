@@ -39,7 +39,7 @@ package struct EndSessions: Sendable {
                 EndSessionsStore.one(
                     session,
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,
@@ -63,7 +63,7 @@ package struct EndSessions: Sendable {
             try await transaction.first(
                 EndSessionsStore.all(
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,

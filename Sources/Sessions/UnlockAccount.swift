@@ -35,7 +35,7 @@ package struct UnlockAccount: Sendable {
             try await transaction.first(
                 EndSessionsStore.unlock(
                     account,
-                    actor.account,
+                    actor.actor,
                     binds.entry,
                     binds.at,
                     binds.address,

@@ -105,12 +105,7 @@ enum Services {
                         password: password,
                         profile: AccountProfile()
                     ),
-                    RequestTrace(
-                        requestID: RequestID(at: now, entropy: .system),
-                        now: now,
-                        address: "127.0.0.1",
-                        userAgent: "watchword admin create"
-                    )
+                    .terminal("admin create", now: now)
                 )
             } catch let refusal as RegisterRefusal {
                 throw CommandFailure(.failure, refusal.sentence)

@@ -28,6 +28,18 @@ import Testing
         Call("describe config --config /nowhere.json", 78), Call("admin audit", 78),
         Call("admin audit --account me", 64), Call("admin audit --action everything", 64),
         Call("admin audit --from yesterday", 64), Call("admin audit --limit 0", 64),
+        Call("admin users list", 78), Call("admin users list --state gone", 64),
+        Call("admin users list --limit 0", 64), Call("admin users list --cursor x", 64),
+        Call("admin users create --email ada", 78), Call("admin users create", 64),
+        Call("admin users create --email a@b.example --password-stdin", 64),
+        Call("admin users delete ada", 64), Call("admin users delete ada --yes", 78),
+        Call("admin roles create Clerk", 64), Call("admin roles create clerk", 78),
+        Call("admin roles create clerk --permission orders", 64),
+        Call("admin roles delete clerk", 64), Call("admin roles grant ada", 64),
+        Call("admin roles grant ada clerk --scope org:acme", 64),
+        Call("admin roles grant ada clerk --scope nowhere", 64),
+        Call("admin roles grant ada clerk --until tomorrow", 64),
+        Call("admin keys revoke billing mine", 64), Call("admin signing-keys list", 78),
     ]
 
     @Test(arguments: calls)

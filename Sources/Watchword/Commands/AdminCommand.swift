@@ -1,4 +1,4 @@
-// `watchword admin`: the way in when nobody can sign in yet.
+// `watchword admin`: the way in when nobody can sign in yet, and administration at the terminal.
 import ArgumentParser
 import Primitives
 
@@ -6,8 +6,18 @@ import Primitives
 struct AdminCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "admin",
-        abstract: "Make the first administrator; read the audit log.",
-        subcommands: [Create.self, AuditCommand.self]
+        abstract: "Administer accounts, roles and keys; make the first administrator.",
+        discussion: """
+            Works on the database itself, by the rules of the API: whoever has the database may do \
+            everything, but the last administrator stays. A change is in force on every node when \
+            the command ends, and is in the audit log without an actor, from "terminal".
+
+            What the API refuses, the command refuses with the same code, on standard error.
+            """,
+        subcommands: [
+            Create.self, UsersCommand.self, RolesCommand.self, OrganisationsCommand.self,
+            APIKeysCommand.self, SigningKeysCommand.self, AuditCommand.self,
+        ]
     )
 
     /// `watchword admin create`.

@@ -63,22 +63,15 @@ struct AuditCommand: AsyncParsableCommand {
     }
 
     private static func table(_ entries: [AuditEntry]) -> String {
-        let rows =
-            [["AT", "ACTION", "ACTOR", "ACCOUNT", "ADDRESS"]]
-            + entries.map { entry in
+        TextTable.text(
+            ["AT", "ACTION", "ACTOR", "ACCOUNT", "ADDRESS"],
+            entries.map { entry in
                 [
                     entry.at.description, entry.action, entry.actor?.description ?? "-",
                     entry.account?.description ?? "-", entry.address,
-                ].map(JSONText.plain)
+                ]
             }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            let cells = zip(row, widths).map { cell, width in
-                cell + String(repeating: " ", count: width - cell.count)
-            }
-            let line = cells.joined(separator: "  ")
-            return String(line.reversed().drop { $0 == " " }.reversed())
-        }.joined(separator: "\n")
+        )
     }
 
     private static func json(_ page: Page<AuditEntry>) -> String {

@@ -9,7 +9,7 @@ struct WatchwordCommand: AsyncParsableCommand {
         discussion: """
             Start with `watchword dev`: it needs nothing running and prints how to sign in.
 
-            Exit codes: 0 done; 1 failed; 64 the command line makes no sense; 69 the database \
+            Exit codes: 0 done; 1 failed; 64 the command line makes no sense; 69 a store \
             cannot be reached; 78 the configuration is wrong.
             """,
         version: Version.text,

@@ -30,6 +30,8 @@ final class Cluster: Sendable {
     let nodes: [NodeProcess]
     let secrets: KnownSecrets
     let folder: String
+    /// The environment that all nodes share.
+    let variables: [String: String]
     /// The first administrator, made by `watchword admin create`.
     let administrator: Person
     private let gatewayIfAny: Gateway?
@@ -96,6 +98,7 @@ final class Cluster: Sendable {
         ]
         variables.merge(plan.variables) { _, new in new }
         let common = variables
+        self.variables = common
         let environment = ["env", "-i"] + common.map { "\($0.key)=\($0.value)" }
         let binary = try NodeProcess.binary
         try await Shell.run(environment + [binary, "migrate"])
