@@ -56,7 +56,12 @@ struct TerminalDesk: Sendable {
             settings: settings.accounts,
             entropy: entropy
         )
-        changeState = ChangeAccountState(revoker: revoker, entropy: entropy)
+        let wantsConfirmed = settings.accounts.requiresConfirmation
+        changeState = ChangeAccountState(
+            revoker: revoker,
+            wantsConfirmed: wantsConfirmed,
+            entropy: entropy
+        )
         requirePasswordChange = RequirePasswordChange(revoker: revoker, entropy: entropy)
         unlock = UnlockAccount(
             revoker: revoker,
@@ -70,7 +75,12 @@ struct TerminalDesk: Sendable {
             entropy: entropy
         )
         roles = RoleAdministration(revoker: revoker, database: pool, entropy: entropy)
-        assignments = Assignments(revoker: revoker, database: pool, entropy: entropy)
+        assignments = Assignments(
+            revoker: revoker,
+            database: pool,
+            wantsConfirmed: wantsConfirmed,
+            entropy: entropy
+        )
         organisations = Organisations(revoker: revoker, database: pool, entropy: entropy)
         keys = APIKeys(revoker: revoker, database: pool, entropy: entropy)
         self.trace = trace
