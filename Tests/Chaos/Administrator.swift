@@ -1,9 +1,11 @@
 // An administrator who gives a permission to some people and takes it from them again, all through
-// the campaign: from one of them, or from all at once by changing what a role permits. What was
-// acknowledged is checked with the tokens that they hold already (W11), which stay good.
+// the campaign: from one of them, or from all at once by changing what a role permits, or by
+// disabling the organisation that they hold it in. What was acknowledged is checked with the tokens
+// that they hold already (W11), which stay good.
 //
 // No permission is given again once it was taken: then "never again" holds for it as for a token. A
-// change whose outcome nobody knows may still come to pass, so its roles are not used any more.
+// change whose outcome nobody knows may still come to pass, so its roles are not used any more. An
+// organisation is enabled again only when its role is known to permit something else.
 import ChaosKit
 import Glibc
 
@@ -26,6 +28,13 @@ private struct Desk {
     let held: String
     /// The one that has the permission: the same, or one that is included in it.
     let source: String
+    /// The organisation that it is held in; nil for everywhere.
+    let organisation: String?
+    /// Whether the organisation is disabled.
+    var isClosed = false
+
+    /// What follows the role in a request that gives it.
+    var place: String { organisation.map { #","organisation":"\#($0)""# } ?? "" }
 }
 
 /// A permission that one clerk holds.
@@ -101,7 +110,10 @@ final class Administrator {
         var left = rights.shuffled(using: &dice)
         for _ in 0..<min(Int.random(in: 0...3, using: &dice), left.count) {
             let right = left[0]
-            let path = "/users/\(clerks[right.clerk].account)/roles/\(desk.held)"
+            let account = clerks[right.clerk].account
+            let path =
+                desk.organisation.map { "/organisations/\($0)/members/\(account)" }
+                ?? "/users/\(account)/roles/\(desk.held)"
             let reply = call("DELETE", path)
             let end = nanoseconds()
             guard reply?.status == 204 else {
@@ -112,13 +124,7 @@ final class Administrator {
             left.removeFirst()
             acknowledged([right.target], right.subject, end)
         }
-        let isIncluded = desk.held != desk.source
-        let (method, path, json): (String, String, String?) =
-            switch Int.random(in: 0..<6, using: &dice) {
-            case 0: ("DELETE", "/roles/\(desk.source)", nil)
-            case 1 where isIncluded: ("PATCH", "/roles/\(desk.held)", #"{"includes":[]}"#)
-            default: ("PATCH", "/roles/\(desk.source)", #"{"permissions":[]}"#)
-            }
+        let (method, path, json) = end(desk)
         var reply = call(method, path, json)
         if reply == nil, method == "PATCH" {
             // Nobody knows whether that one happened; a second must take hold all the same (H19).
@@ -127,8 +133,25 @@ final class Administrator {
         }
         let end = nanoseconds()
         let isAcknowledged = reply.map { $0.status == 200 || $0.status == 204 } ?? false
-        if !isAcknowledged || json != #"{"permissions":[]}"# { leave() }
+        let isClosing = json == Self.closing
+        if !isAcknowledged || json != #"{"permissions":[]}"# && !isClosing { leave() }
+        if isAcknowledged, isClosing { self.desk?.isClosed = true }
         if isAcknowledged { acknowledged(left.map(\.target), role, end) }
+    }
+
+    private static let closing = #"{"state":"disabled"}"#
+
+    /// How the permission is taken from everybody.
+    private func end(_ desk: Desk) -> (method: String, path: String, json: String?) {
+        if let organisation = desk.organisation, Bool.random(using: &dice) {
+            return ("PATCH", "/organisations/\(organisation)", Self.closing)
+        }
+        let isIncluded = desk.held != desk.source
+        return switch Int.random(in: 0..<6, using: &dice) {
+        case 0: ("DELETE", "/roles/\(desk.source)", nil)
+        case 1 where isIncluded: ("PATCH", "/roles/\(desk.held)", #"{"includes":[]}"#)
+        default: ("PATCH", "/roles/\(desk.source)", #"{"permissions":[]}"#)
+        }
     }
 
     private func acknowledged(_ targets: [Target], _ subject: Int32, _ end: Int64) {
@@ -152,10 +175,20 @@ final class Administrator {
     private func open() -> Desk? {
         for index in clerks.indices { clerks[index].holdsRole = false }
         let mark = dice.next()
+        var organisation: String?
+        if Bool.random(using: &dice) {
+            let json = #"{"name":"org-\#(mark)","display_name":"of the campaign"}"#
+            guard let reply = call("POST", "/organisations", json), reply.status == 201,
+                let id = reply.text("id")
+            else { return nil }
+            organisation = id
+        }
         guard let source = role(#"{"name":"clerk-\#(mark)","permissions":[]}"#) else { return nil }
-        if Bool.random(using: &dice) { return Desk(held: source, source: source) }
+        if Bool.random(using: &dice) {
+            return Desk(held: source, source: source, organisation: organisation)
+        }
         return role(#"{"name":"chief-\#(mark)","permissions":[],"includes":["\#(source)"]}"#)
-            .map { Desk(held: $0, source: source) }
+            .map { Desk(held: $0, source: source, organisation: organisation) }
     }
 
     /// Leaves the desk and its roles for good.
@@ -169,16 +202,28 @@ final class Administrator {
         return reply?.status == 201 ? reply?.text("id") : nil
     }
 
-    /// Declares a permission, puts it into the role, and gives the role to whoever lacks it.
+    /// Declares a permission, puts it into the role, enables the organisation, if one is disabled,
+    /// and gives the role to whoever lacks it.
     private func give(_ permission: String, _ desk: Desk) -> Bool {
         let declared = #"{"name":"\#(permission)","description":"of the campaign"}"#
         let held = #"{"permissions":["\#(permission)"]}"#
         guard call("POST", "/permissions", declared)?.status == 201,
             call("PATCH", "/roles/\(desk.source)", held)?.status == 200
         else { return false }
+        if desk.isClosed, let organisation = desk.organisation {
+            let path = "/organisations/\(organisation)"
+            guard call("PATCH", path, #"{"state":"active"}"#)?.status == 200 else { return false }
+            self.desk?.isClosed = false
+        }
         for index in clerks.indices where !clerks[index].holdsRole {
-            let path = "/users/\(clerks[index].account)/roles"
-            let reply = call("POST", path, #"{"role":"\#(desk.held)"}"#)
+            let account = clerks[index].account
+            if let organisation = desk.organisation {
+                let path = "/organisations/\(organisation)/members"
+                let reply = call("POST", path, #"{"account":"\#(account)"}"#)
+                guard reply?.status == 200 || reply?.status == 201 else { return false }
+            }
+            let json = #"{"role":"\#(desk.held)"\#(desk.place)}"#
+            let reply = call("POST", "/users/\(account)/roles", json)
             guard reply?.status == 200 || reply?.status == 201 else { return false }
             clerks[index].holdsRole = true
         }
@@ -189,7 +234,14 @@ final class Administrator {
     private func right(_ index: Int, _ permission: String, _ role: Int32) -> Right? {
         let clerk = clerks[index]
         let path = "/verify?permission=\(permission)"
-        let reply = Web.send(port(), "GET", path, bearer: clerk.bearer)
+        let organisation = desk?.organisation
+        let reply = Web.send(
+            port(),
+            "GET",
+            path,
+            bearer: clerk.bearer,
+            organisation: organisation
+        )
         if reply?.status == 403, clerk.all == world.all {
             world.history.wrong("given and refused: \(permission) to \(clerk.login)")
         }
@@ -197,7 +249,12 @@ final class Administrator {
         let subject = world.history.subject()
         let covering = [subject, role, clerk.all]
         let token = world.history.token(coveredBy: covering, asksRights: true)
-        let target = Target(token: token, bearer: clerk.bearer, permission: permission)
+        let target = Target(
+            token: token,
+            bearer: clerk.bearer,
+            permission: permission,
+            organisation: organisation
+        )
         return Right(clerk: index, subject: subject, target: target)
     }
 

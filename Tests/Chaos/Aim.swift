@@ -15,17 +15,24 @@ struct Target: Sendable {
     /// The same with a body, which the fast path leaves to the general one.
     let general: [UInt8]
 
-    /// A check of a bearer token, and of a permission if one is given.
-    init(token: Int32, bearer: String, permission: String? = nil) {
+    /// A check of a bearer token, and of a permission if one is given, in an organisation if one is
+    /// named.
+    init(
+        token: Int32,
+        bearer: String,
+        permission: String? = nil,
+        organisation: String? = nil
+    ) {
         self.token = token
         asksRights = permission != nil
         let query = permission.map { "?permission=\($0)" } ?? ""
+        let field = organisation.map { "X-Org: \($0)\r\n" } ?? ""
         let head = """
             GET /verify\(query) HTTP/1.1\r
             Host: auth.example.test\r
             X-Original-Method: GET\r
             Authorization: Bearer \(bearer)\r
-
+            \(field)
             """
         request = Array((head + "\r\n").utf8)
         general = Array((head + "Content-Length: 1\r\n\r\n.").utf8)

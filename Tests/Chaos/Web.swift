@@ -33,6 +33,7 @@ enum Web {
         _ method: String,
         _ path: String,
         bearer: String? = nil,
+        organisation: String? = nil,
         json: String? = nil,
         limit: Int = 15
     ) -> Reply? {
@@ -54,6 +55,7 @@ enum Web {
         guard isConnected else { return nil }
         var text = "\(method) \(path) HTTP/1.1\r\nHost: auth.example.test\r\nConnection: close\r\n"
         if let bearer { text += "Authorization: Bearer \(bearer)\r\n" }
+        if let organisation { text += "X-Org: \(organisation)\r\n" }
         if let json {
             text += "Content-Type: application/json\r\nContent-Length: \(json.utf8.count)\r\n"
         } else if method == "POST" {
