@@ -153,6 +153,7 @@ CREATE TABLE public.organisations (
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
     CONSTRAINT organisations_display_name_length CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
     CONSTRAINT organisations_name_form CHECK ((name ~ '^[a-z][a-z0-9._-]{1,62}$'::text)),
     CONSTRAINT organisations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text])))

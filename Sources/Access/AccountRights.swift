@@ -2,6 +2,7 @@
 // everywhere; what is held in an organisation or on a resource, and what has changed since a token
 // was minted, is read here once and remembered (revocation.md H28).
 package import Primitives
+import Revocation
 
 /// A role that is held, and where, and until when.
 package struct HeldRole: Hashable, Sendable {
@@ -20,6 +21,20 @@ package struct HeldRole: Hashable, Sendable {
     }
 }
 
+/// How an organisation stands.
+package struct OrganisationStanding: Hashable, Sendable {
+    /// Grows with each change of its state.
+    package let generation: Int64
+    /// Whether anybody may act in it.
+    package let isActive: Bool
+
+    /// How one stands.
+    package init(generation: Int64, isActive: Bool) {
+        self.generation = generation
+        self.isActive = isActive
+    }
+}
+
 /// What an account holds.
 package struct AccountRights: Sendable {
     /// Of which version of its rights.
@@ -28,6 +43,8 @@ package struct AccountRights: Sendable {
     package let generation: Int64
     /// What it holds, without what was over when it was read.
     package let held: [HeldRole]
+    /// The organisations it is a member of, those among them that are disabled.
+    package let memberships: [OrganisationID: OrganisationStanding]
     /// The organisations it is a member of and may act in.
     package let organisations: Set<OrganisationID>
     /// When the first of `held` is over; then all is to be read anew.
@@ -40,22 +57,48 @@ package struct AccountRights: Sendable {
         version: Int64,
         generation: Int64,
         held: [HeldRole],
-        organisations: Set<OrganisationID>
+        memberships: [OrganisationID: OrganisationStanding]
     ) {
+        let active = Set(memberships.lazy.filter(\.value.isActive).map(\.key))
         self.version = version
         self.generation = generation
         // Who has left an organisation holds nothing there, whatever the rows say.
-        self.held = held.filter { one in
-            one.scope.organisationID.map(organisations.contains) ?? true
-        }
-        self.organisations = organisations
+        self.held = held.filter { one in one.scope.organisationID.map(active.contains) ?? true }
+        self.memberships = memberships
+        organisations = active
         expiresAt = held.compactMap(\.expiresAt).min()
         unscoped = held.filter(\.scope.isEverywhere).map(\.role)
     }
 
     /// Of nobody.
     package static func none(version: Int64) -> AccountRights {
-        AccountRights(version: version, generation: .max, held: [], organisations: [])
+        AccountRights(version: version, generation: .max, held: [], memberships: [:])
+    }
+
+    /// The organisations whose state `set` tells to have changed since, with the generation that
+    /// each has come to.
+    func outdated(by set: borrowing RevocationSet) -> [OrganisationID: Int64] {
+        var found: [OrganisationID: Int64] = [:]
+        guard set.hasHeld(.tenant) else { return found }
+        for (organisation, standing) in memberships {
+            guard let version = set.lowestVersion(of: .init(.tenant, organisation)),
+                version > standing.generation
+            else { continue }
+            found[organisation] = version
+        }
+        return found
+    }
+
+    /// The same where the database lacks these generations of organisations: they count as disabled
+    /// (W10), and everything else stands.
+    func disabling(_ doubtful: [OrganisationID: Int64]) -> AccountRights {
+        let closed = doubtful.mapValues { OrganisationStanding(generation: $0, isActive: false) }
+        return AccountRights(
+            version: version,
+            generation: generation,
+            held: held,
+            memberships: memberships.merging(closed) { $1 }
+        )
     }
 
     /// The roles that count for a question about `resource`, asked while acting in `organisation`.

@@ -116,6 +116,10 @@ package struct Assignments: Sendable {
         if let end, end <= trace.now { throw AssignmentRefusal.isOver }
         try Self.check(scope, grantor.realm)
         return try await revoker.transaction { transaction in
+            // Whoever changes the organisation looks at all that is held there.
+            if let organisation = scope.organisationID {
+                _ = try await transaction.rows(OrganisationStore.share(organisation))
+            }
             let grants = try await Grants(transaction, by: grantor, changing: [account])
             try await grants.allowChange(of: account)
             try await grants.allowGiving([role], in: scope)

@@ -117,8 +117,9 @@ package struct Grants: Sendable {
 
     /// Locks those whom a change concerns, and reads what its maker holds.
     ///
-    /// The first statements of a transaction: signatures are locked before anything else, in the
-    /// order of their ids.
+    /// The first statements of a transaction: signatures are locked before any other row, in the
+    /// order of their ids. A delegate's organisation stays as it is meanwhile; that lock is no
+    /// row's and comes first.
     package init(
         _ transaction: RevokingTransaction,
         by grantor: Grantor,
@@ -130,6 +131,9 @@ package struct Grants: Sendable {
             if !accounts.isEmpty { _ = try await transaction.rows(GrantStore.lock(accounts)) }
             held = .everything
             return
+        }
+        if let organisation = grantor.realm.organisationID {
+            _ = try await transaction.rows(OrganisationStore.share(organisation))
         }
         let others = accounts.filter { $0 != actor }.sorted()
         let before = others.filter { $0 < actor }

@@ -1,5 +1,5 @@
-// The SQL of organisations. Changes of state and removals make the rights of every member a new
-// version in the statement of the change, which the caller has locked all members for.
+// The SQL of organisations. A change of state and a removal raise the organisation's generation and
+// append it to the revocation log in the same statement: one entry, whatever the number of members.
 import Audit
 import Messaging
 import Postgres
@@ -16,7 +16,8 @@ enum OrganisationStore {
         decode: { try $0.get(0, as: Bool.self) }
     )
 
-    /// Held by whoever adds a member; many at a time.
+    /// Held by whoever adds a member, gives a role there, or changes anything as a delegate of it:
+    /// what he holds there stays meanwhile; many at a time.
     static let share = Statement(
         "organisations.share",
         "SELECT pg_advisory_xact_lock_shared(\(key)) IS NULL",
@@ -25,34 +26,6 @@ enum OrganisationStore {
     )
 
     private static let key = "hashtextextended('watchword.organisation.' || $1::uuid::text, 0)"
-
-    static let countMembers = Statement(
-        "organisations.count_members",
-        "SELECT count(*) FROM organisation_members m WHERE m.organisation_id = $1",
-        binds: OrganisationID.self,
-        decode: { try $0.get(0, as: Int64.self) }
-    )
-
-    /// Locks the signatures of all members, and of whoever changes, in the order of their ids; the
-    /// answer is how many.
-    static let lockMembers = Statement(
-        "organisations.lock_members",
-        """
-        SELECT count(*)
-          FROM (SELECT g.account_id
-                  FROM account_signatures g
-                 WHERE g.account_id IN (SELECT m.account_id
-                                          FROM organisation_members m
-                                         WHERE m.organisation_id = $1
-                                        UNION
-                                        SELECT $2)
-                 ORDER BY g.account_id
-                   FOR NO KEY UPDATE) l
-        """,
-        binds: OrganisationID.self,
-        AccountID.self,
-        decode: { try $0.get(0, as: Int64.self) }
-    )
 
     /// The roles that anybody holds in a scope.
     static let rolesHeld = Statement(
@@ -147,16 +120,21 @@ enum OrganisationStore {
             UPDATE organisations o
                SET display_name = COALESCE($2, o.display_name),
                    state = COALESCE($3, o.state),
+                   generation = CASE WHEN $3::text IS NULL THEN o.generation
+                                     ELSE \(GrowingVersion.next("o.generation")) END,
                    version = o.version + 1,
                    updated_at = $6
              WHERE o.id = $1
-            RETURNING o.id, o.name, o.state
+            RETURNING o.id, o.name, o.state, o.generation
         ), touched AS (
-            SELECT m.account_id
-              FROM organisation_members m
-              JOIN changed c ON c.id = m.organisation_id
-             WHERE $3::text IS NOT NULL
-        ), \(AssignmentStore.outdate(from: "touched")), \(AuditLog.append(
+            SELECT c.id, c.generation FROM changed c WHERE $3::text IS NOT NULL
+        ), \(RevocationLog.append(
+            as: "logged",
+            .tenant,
+            subject: "touched.id",
+            version: "touched.generation",
+            from: "touched"
+        )), \(AuditLog.append(
             as: "audited",
             .organisationChanged,
             account: "NULL",
@@ -196,15 +174,20 @@ enum OrganisationStore {
         "organisations.remove",
         """
         removed AS (
-            DELETE FROM organisations o WHERE o.id = $1 RETURNING o.id, o.name
+            DELETE FROM organisations o
+             WHERE o.id = $1
+            RETURNING o.id, o.name, \(GrowingVersion.next("o.generation")) AS generation
         ), parted AS (
-            DELETE FROM organisation_members m
-             USING removed r
-             WHERE m.organisation_id = r.id
-            RETURNING m.account_id
+            DELETE FROM organisation_members m USING removed r WHERE m.organisation_id = r.id
         ), stripped AS (
             DELETE FROM account_roles ar USING removed r WHERE ar.scope = 'org:' || r.id
-        ), \(AssignmentStore.outdate(from: "parted")), \(AuditLog.append(
+        ), \(RevocationLog.append(
+            as: "logged",
+            .tenant,
+            subject: "removed.id",
+            version: "removed.generation",
+            from: "removed"
+        )), \(AuditLog.append(
             as: "audited",
             .organisationRemoved,
             account: "NULL",
@@ -249,8 +232,8 @@ enum OrganisationStore {
 
     static var statements: [StatementInfo] {
         [
-            lock.info, share.info, countMembers.info, lockMembers.info, rolesHeld.info, find.info,
-            list.info, insert.info, update.info, remove.info,
+            lock.info, share.info, rolesHeld.info, find.info, list.info, insert.info, update.info,
+            remove.info,
         ]
     }
 }

@@ -1,8 +1,8 @@
 // Organisations and who is a member of which. A member holds nothing there by being one; roles are
-// given to him with the scope of the organisation. Whoever leaves, and everybody when an
-// organisation is disabled or removed, loses what he held there at every gateway when that is
-// answered (W11): the version of his rights grows and goes into the revocation log in the
-// transaction of the change (revocation.md H28).
+// given to him with the scope of the organisation. Whoever leaves loses what he held there at every
+// gateway when that is answered (W11): the version of his rights grows and goes into the revocation
+// log in the transaction of the change (revocation.md H28). When an organisation is disabled,
+// enabled or removed its own generation does so, once for all members (H23).
 import Audit
 package import Postgres
 package import Primitives
@@ -59,22 +59,12 @@ package enum OrganisationRefusal: Refusal, Equatable {
     case nameTaken
     /// There are as many as there may be.
     case limitReached
-    /// It has too many members to change them all at once.
-    case tooManyMembers
 
     package var code: ProblemCode {
         switch self {
         case .notFound: .notFound
         case .nameTaken: .nameTaken
         case .limitReached: .limitReached
-        case .tooManyMembers: .inUse
-        }
-    }
-    package var detail: String? {
-        switch self {
-        case .tooManyMembers:
-            "It has more than \(Organisations.changeLimit) members; remove some of them first."
-        case .notFound, .nameTaken, .limitReached: nil
         }
     }
 }
@@ -85,8 +75,6 @@ package struct Organisations: Sendable {
     package static let limit = 100_000
     /// The most organisations of one account.
     package static let membershipLimit = 1000
-    /// The most members that one change takes rights from.
-    package static let changeLimit = 50_000
 
     let revoker: Revoker
     let database: any PostgresExecutor
@@ -220,20 +208,17 @@ package struct Organisations: Sendable {
         }
     }
 
-    /// Locks the organisation against new members, and all that are there; refuses unless the
-    /// caller holds all that any of them holds there.
+    /// Locks the organisation against new members and new roles there; refuses unless the caller
+    /// holds all that anybody holds there.
     ///
     /// The lock on the organisation is no row's and comes before all others, so whoever waits for
-    /// it holds none.
+    /// it holds none. No member is locked, whatever their number.
     private func takeAll(
         _ id: OrganisationID,
         by grantor: Grantor,
         _ transaction: RevokingTransaction
     ) async throws {
         _ = try await transaction.rows(OrganisationStore.lock(id))
-        let count = try await transaction.first(OrganisationStore.countMembers(id)) ?? 0
-        guard count <= Self.changeLimit else { throw OrganisationRefusal.tooManyMembers }
-        _ = try await transaction.rows(OrganisationStore.lockMembers(id, grantor.account))
         let grants = try await Grants(transaction, by: grantor)
         let scope = RoleScope.organisation(id)
         let roles = try await transaction.rows(OrganisationStore.rolesHeld(scope.text))

@@ -1,8 +1,10 @@
 // Reads what accounts hold, once for all who wait for the same one, and remembers it by account and
 // version: whoever changes rights raises the version in the same transaction. It must never answer
-// from a reading older than the version that is asked for, nor after something in it is over (W11).
+// from a reading older than the version that is asked for, nor after something in it is over, nor
+// where the revocation log has told of a change of an organisation that is in it (W11).
 package import Postgres
 package import Primitives
+package import Revocation
 import Synchronization
 
 /// Rights that somebody needs.
@@ -35,23 +37,50 @@ package final class RightsResolver: Sendable {
     /// the last token has expired that it could matter to (revocation.md 1.9).
     static let lifetime: Duration = .seconds(60)
 
-    private struct Reading {
+    private final class Reading: Sendable {
         let rights: AccountRights
         let readAt: MonotonicInstant
+        /// The number of the last news of organisations that it was compared with.
+        private let compared = Atomic<Int>(-1)
+
+        init(_ rights: AccountRights, readAt: MonotonicInstant) {
+            self.rights = rights
+            self.readAt = readAt
+        }
+
+        /// Whether each of its organisations stands as it was read, as far as `set` tells.
+        func isCurrent(in set: borrowing RevocationSet) -> Bool {
+            #if DEBUG
+            if Mutant.active == .staleTenants { return true }
+            #endif
+            let news = set.tenantChanges
+            if compared.load(ordering: .relaxed) == news { return true }
+            guard rights.outdated(by: set).isEmpty else { return false }
+            compared.store(news, ordering: .relaxed)
+            return true
+        }
     }
     private struct State {
         var young: [AccountID: Reading] = [:]
         var old: [AccountID: Reading] = [:]
     }
     private let database: any PostgresExecutor
+    private let readIndex: ReadIndex
     private let reads = SharedRead<RightsQuestion>()
     private let state = Mutex(State())
     private let statements: Counter
     private let resolved: Counter
 
     /// A resolver that knows nothing yet.
-    package init(database: any PostgresExecutor, metrics: MetricsRegistry) {
+    ///
+    /// - Parameter readIndex: what the revocation log has told of organisations.
+    package init(
+        database: any PostgresExecutor,
+        readIndex: ReadIndex,
+        metrics: MetricsRegistry
+    ) {
         self.database = database
+        self.readIndex = readIndex
         statements = metrics.counter(
             "watchword_rights_resolutions_total",
             help: "Statements that asked what accounts hold."
@@ -70,7 +99,7 @@ package final class RightsResolver: Sendable {
         guard rights.version >= question.version, rights.generation >= question.generation
         else { return nil }
         if let end = rights.expiresAt, end <= now { return nil }
-        return rights
+        return readIndex.look { reading.isCurrent(in: $0) } ? rights : nil
     }
 
     /// What an account holds; those who ask the same at the same time share a statement.
@@ -92,8 +121,33 @@ package final class RightsResolver: Sendable {
         throw SharedReadFault.unread
     }
 
-    /// Reads several; one statement for five hundred.
+    /// Reads several; one statement for five hundred, and another one where the log has told of
+    /// changes of organisations that the first did not find.
     package func read(_ questions: [RightsQuestion]) async throws -> [AccountID: AccountRights] {
+        var answers = try await readOnce(questions)
+        let behind = readIndex.look { set in
+            answers.mapValues { $0.outdated(by: set) }.filter { !$0.value.isEmpty }
+        }
+        guard !behind.isEmpty else { return answers }
+        // They may have come while it was read. What a reading that begins now does not find is
+        // lost: a failover has taken it, and nobody can say what may be done there (W10).
+        let again = try await readOnce(questions.filter { behind[$0.account] != nil })
+        for (account, rights) in again {
+            let doubtful = behind[account, default: [:]].filter { organisation, generation in
+                rights.memberships[organisation].map { $0.generation < generation } ?? false
+            }
+            answers[account] = rights
+            guard !doubtful.isEmpty else { continue }
+            let sure = rights.disabling(doubtful)
+            answers[account] = sure
+            remember(account, Reading(sure, readAt: .now))
+        }
+        return answers
+    }
+
+    private func readOnce(
+        _ questions: [RightsQuestion]
+    ) async throws -> [AccountID: AccountRights] {
         var answers: [AccountID: AccountRights] = [:]
         let wanted = Dictionary(questions.map { ($0.account, $0.version) }, uniquingKeysWith: max)
         let accounts = Array(wanted.keys)
@@ -103,7 +157,7 @@ package final class RightsResolver: Sendable {
             resolved.increment(by: part.count)
             let begun = MonotonicInstant.now
             for (account, rights) in try await database.rows(RightsStore.find(part)) {
-                remember(account, Reading(rights: rights, readAt: begun))
+                remember(account, Reading(rights, readAt: begun))
                 // A database that lacks the version cannot say what is held (W10).
                 let isNew = rights.version >= wanted[account] ?? .max
                 answers[account] = isNew ? rights : .none(version: wanted[account] ?? 0)
@@ -140,15 +194,17 @@ package enum RightsStore {
     static let find = Statement(
         "rights.find",
         """
-        SELECT a.id, a.rights_version, h.roles, h.scopes, h.ends,
-               ARRAY(SELECT m.organisation_id
-                       FROM organisation_members m
-                       JOIN organisations o ON o.id = m.organisation_id
-                      WHERE m.account_id = a.id
-                        AND o.state = 'active'),
-               g.generation
+        SELECT a.id, a.rights_version, h.roles, h.scopes, h.ends, g.generation,
+               o.ids, o.generations, o.actives
           FROM accounts a
           JOIN account_signatures g ON g.account_id = a.id
+         CROSS JOIN LATERAL (
+               SELECT COALESCE(array_agg(o.id), '{}') AS ids,
+                      COALESCE(array_agg(o.generation), '{}') AS generations,
+                      COALESCE(array_agg((o.state = 'active')::integer::bigint), '{}') AS actives
+                 FROM organisation_members m
+                 JOIN organisations o ON o.id = m.organisation_id
+                WHERE m.account_id = a.id) o
          CROSS JOIN LATERAL (
                SELECT COALESCE(array_agg(l.role_id), '{}') AS roles,
                       COALESCE(array_agg(l.scope), '{}') AS scopes,
@@ -177,13 +233,25 @@ package enum RightsStore {
             }
             let rights = AccountRights(
                 version: try row.get(1, as: Int64.self),
-                generation: try row.get(6, as: Int64.self),
+                generation: try row.get(5, as: Int64.self),
                 held: held,
-                organisations: Set(try row.get(5, as: [OrganisationID].self))
+                memberships: try memberships(row)
             )
             return (try row.get(0, as: AccountID.self), rights)
         }
     )
+
+    private static func memberships(
+        _ row: PostgresRow
+    ) throws -> [OrganisationID: OrganisationStanding] {
+        let organisations = try row.get(6, as: [OrganisationID].self)
+        let generations = try row.get(7, as: [Int64].self)
+        let actives = try row.get(8, as: [Int64].self)
+        let standings = zip(generations, actives).map {
+            OrganisationStanding(generation: $0, isActive: $1 == 1)
+        }
+        return Dictionary(zip(organisations, standings)) { first, _ in first }
+    }
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] { [find.info] }

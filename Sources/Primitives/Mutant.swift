@@ -25,6 +25,8 @@ package enum Mutant: String, Sendable, CaseIterable {
     case staleRoles = "stale-roles"
     /// A change of what an account holds is not looked at (H28).
     case staleRights = "stale-rights"
+    /// A change of an organisation is not looked at by who remembers its members' rights (H23).
+    case staleTenants = "stale-tenants"
     /// The rules of gateways are not read again when the log tells of a change.
     case staleRoutes = "stale-routes"
 

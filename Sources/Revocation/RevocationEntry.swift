@@ -16,7 +16,8 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
     case role = 5
     /// All tokens of a client issued before `version`, in milliseconds since the epoch.
     case client = 6
-    /// All tokens of a tenant older than `version`; no token names a tenant yet.
+    /// Whether an organisation may be acted in: what is known of it as of an older generation than
+    /// `version` is read anew. No token is refused for it.
     case tenant = 7
     /// All tokens signed by one key, by `kid`.
     case signingKey = 8
@@ -39,13 +40,10 @@ package enum RevocationKind: Int16, Sendable, CaseIterable {
         }
     }
 
-    /// The kind of a row of the log, where this version can tell which tokens such a row covers.
+    /// The kind of a row of the log, where this version can tell what such a row covers.
     ///
     /// What it cannot judge it must not ignore: the node answers nobody while there is one (W10).
-    init?(judged raw: Int16) {
-        guard let kind = RevocationKind(rawValue: raw), kind != .tenant else { return nil }
-        self = kind
-    }
+    init?(judged raw: Int16) { self.init(rawValue: raw) }
 }
 
 /// The name of something revocable: a kind and 16 bytes.

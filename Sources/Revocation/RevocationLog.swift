@@ -1,7 +1,7 @@
 // The SQL of the revocation log: how a revocation is appended in the transaction that causes it
 // (W3), and the one statement by which nodes learn of revocations (revocation.md 1.3, 1.6).
 package import Postgres
-package import Primitives
+import Primitives
 
 /// SQL of the log.
 package enum RevocationLog {
@@ -34,59 +34,6 @@ package enum RevocationLog {
                 """
         )
     }
-
-    /// Writes back entries that a new primary lacks, and what they stood for: a session that was
-    /// ended, a generation that was left behind, a key that was retired (H7).
-    ///
-    /// Without the latter a refresh would mint anew as soon as the entry has expired.
-    package static let restore = RevokingStatement(
-        "revocation.restore",
-        """
-        e AS MATERIALIZED (
-            SELECT u.kind, u.subject, u.ver, to_timestamp(u.expires_us / 1000000.0) AS expires_at
-              FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[])
-                   AS u (kind, subject, ver, expires_us)
-        ), \(restoredSignatures), \(append(
-            as: "logged_signatures",
-            .signature,
-            subject: "outdated.account_id",
-            version: "outdated.generation",
-            from: "outdated"
-        )), ended AS (
-            UPDATE sessions s
-               SET revoked_at = clock_timestamp(), end_reason = 'restored'
-              FROM e
-             WHERE e.kind = \("\(RevocationKind.session.rawValue)")
-               AND s.id = e.subject
-               AND s.revoked_at IS NULL
-        ), retired AS (
-            UPDATE keys k
-               SET retired_at = clock_timestamp()
-              FROM e
-             WHERE e.kind = \("\(RevocationKind.signingKey.rawValue)")
-               AND k.id = e.subject
-               AND k.retired_at IS NULL
-        ), \(restored)
-        """,
-        answer: "SELECT count(*) FROM e",
-        binds: [Int64].self,
-        [ID<Named.Entry>].self,
-        [Int64].self,
-        [Int64].self,
-        decode: { _ in }
-    )
-
-    private static let restored = RevokingPart(
-        name: "logged",
-        sql: """
-            logged AS (
-                INSERT INTO revocation_log (kind, subject, ver, expires_at)
-                SELECT e.kind, uuid_send(e.subject), e.ver, e.expires_at
-                  FROM e
-                RETURNING \(RevocationEntry.packedSQL) AS entry
-            )
-            """
-    )
 
     /// What is visible to a read, as `xmin:xmax:xip,…`; the next read starts at its xmin.
     private static let snapshot: String = {

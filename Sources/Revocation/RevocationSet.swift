@@ -30,6 +30,8 @@ package struct RevocationSet: Sendable {
     private var roleNews: [RoleID: Int] = [:]
     /// Counts the news of the rules of gateways.
     package private(set) var routeChanges = 0
+    /// Counts the news of organisations; whoever has compared with the last need not look again.
+    package private(set) var tenantChanges = 0
 
     /// Adds one; of two for a subject the greater version and the later expiry hold.
     ///
@@ -46,6 +48,7 @@ package struct RevocationSet: Sendable {
             roleNews[RoleID(high: entry.subject.high, low: entry.subject.low)] = roleChanges
         }
         if entry.subject.kind == .routeRules { routeChanges += 1 }
+        if entry.subject.kind == .tenant { tenantChanges += 1 }
         return true
     }
 

@@ -393,6 +393,23 @@ extension Verifier {
         sampler.begin(staleness: staleness)
     }
 
+    /// Begins a sample where the draw that all share says so; before `confirm`.
+    package func drawSample(staleness: Duration?) -> SampleStart? {
+        sampler.draw(staleness: staleness)
+    }
+
+    /// The check of a sample was accepted with what is held in an organisation, as of a generation.
+    package func accepted(
+        _ sample: SampleStart,
+        in organisation: OrganisationID,
+        of generation: Int64
+    ) {
+        sampler.accept(
+            sample,
+            coveredBy: [CoveredBy(.init(.tenant, organisation), above: generation)]
+        )
+    }
+
     /// The check of a sample was accepted.
     ///
     /// - Parameter acting: what would end that somebody acts in it.

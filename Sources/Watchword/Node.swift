@@ -234,7 +234,7 @@ struct Node: Sendable {
             entropy: entropy
         )
         let issuer = settings.sessions.issuer
-        let rights = RightsResolver(database: pool, metrics: metrics)
+        let rights = RightsResolver(database: pool, readIndex: readIndex, metrics: metrics)
         return WebServices(
             register: Register(
                 database: pool,

@@ -145,7 +145,7 @@ import Web
         }
     }
 
-    @Test(arguments: [23, Int(RevocationKind.tenant.rawValue)])
+    @Test(arguments: [23])
     func `A node answers nobody while the log holds a kind that it cannot judge (W10)`(
         _ kind: Int
     ) async throws {

@@ -44,7 +44,7 @@ package enum OrganisationAPI {
         summary: "Change an organisation; a disabled one opens nothing at any gateway.",
         tag: tag,
         gate: .permission(.organisationsWrite),
-        problems: [.permissionNotHeld, .inUse]
+        problems: [.permissionNotHeld]
     )
     static let remove = Operation<NoInput, NoReply>(
         "organisations.remove",
@@ -54,7 +54,7 @@ package enum OrganisationAPI {
         tag: tag,
         gate: .permission(.organisationsWrite),
         success: 204,
-        problems: [.permissionNotHeld, .inUse]
+        problems: [.permissionNotHeld]
     )
     static let members = Operation<ListQuery, MemberPageReply>(
         "organisations.members",

@@ -13,6 +13,8 @@ struct Holding {
     let snapshot: RoleSnapshot
     /// What an API key is narrowed to; nil for all that its account may.
     let narrowedTo: [String]?
+    /// The generation of the organisation that it is about; nil where it is about none.
+    var generation: Int64?
 
     /// Whether `permission` is held.
     func permits(_ permission: String) -> Bool {
@@ -65,6 +67,7 @@ extension WebServices {
         on resource: String? = nil
     ) async throws -> Holding {
         let held: [RoleID]
+        var generation: Int64?
         if let carried = claims.roles, organisation == nil, resource == nil {
             held = carried
         } else {
@@ -72,12 +75,14 @@ extension WebServices {
             if let organisation, !rights.organisations.contains(organisation) {
                 throw WebRefusal(.permissionDenied, "The account is no member of X-Org.")
             }
+            generation = organisation.flatMap { rights.memberships[$0]?.generation }
             held = rights.roles(in: organisation, on: resource)
         }
         return Holding(
             roles: held,
             snapshot: try await roles.snapshot(knowing: held),
-            narrowedTo: claims.narrowedTo
+            narrowedTo: claims.narrowedTo,
+            generation: generation
         )
     }
 

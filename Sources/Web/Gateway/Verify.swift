@@ -109,6 +109,8 @@ extension WebServices {
     ) async throws -> Reply {
         let claims: AccessClaims
         let staleness = verify.mode.staleness(requirements.maximumAge)
+        // Before the read, as in `judge`; a draw of its own, for what is held in an organisation.
+        let sample = confirmation == nil ? verifier.drawSample(staleness: staleness) : nil
         switch try await verifier.judge(
             credential.token,
             staleness: staleness,
@@ -129,6 +131,9 @@ extension WebServices {
             }
         } else if !requirements.hold(for: claims, holding, named: names) {
             throw GateRefusal.permissionDenied
+        }
+        if let sample, let organisation, let generation = holding.generation {
+            verifier.accepted(sample, in: organisation, of: generation)
         }
         return passReply(
             claims,

@@ -55,6 +55,10 @@ final class NodeProcess: Sendable {
             var all = variables
             all["WATCHWORD_HTTP_PORT"] = "\(ports[0])"
             all["WATCHWORD_MANAGEMENT_PORT"] = "\(ports[1])"
+            // So that a rule which is broken on purpose can be tried against these tests too.
+            if let mutant = getenv("WATCHWORD_MUTANT") {
+                all["WATCHWORD_MUTANT"] = String(cString: mutant)
+            }
             let words =
                 try ["env", "-i"] + all.map { "\($0.key)=\($0.value)" } + [binary, "serve"]
             let node = NodeProcess(
