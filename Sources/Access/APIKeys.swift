@@ -123,7 +123,11 @@ package struct APIKeys: Sendable {
             guard try await transaction.first(APIKeyStore.findAccount(account)) != nil else {
                 throw APIKeyRefusal.notFound
             }
-            try await grants.allowActing(as: account, narrowedTo: request.permissions)
+            try await grants.allowActing(
+                as: account,
+                narrowedTo: request.permissions,
+                until: request.expiresAt
+            )
             let count = try await transaction.first(APIKeyStore.count(account, binds.at)) ?? 0
             guard count < Self.limit else { throw APIKeyRefusal.limitReached }
             let made = try await transaction.first(
@@ -201,11 +205,17 @@ package struct APIKeys: Sendable {
 
 extension Grants {
     /// Refuses unless the caller holds all that `account` may as far as a key is narrowed, and all
-    /// that the key names, which its account may get one day.
-    package func allowActing(as account: AccountID, narrowedTo limit: [String]?) async throws {
+    /// that the key names, which its account may get one day; as long as the key opens anything,
+    /// for whoever has made it knows it.
+    package func allowActing(
+        as account: AccountID,
+        narrowedTo limit: [String]?,
+        until end: Timestamp?
+    ) async throws {
         guard account != by.actor else { throw GrantRefusal.isSelf }
         let reach = try await Self.read(account, transaction).narrowed(to: limit)
         guard held.covers(reach) else { throw GrantRefusal.notHeld }
-        try allow(limit ?? [], in: .everywhere)
+        guard held.covers(reach, for: .until(end)) else { throw GrantRefusal.endsSooner }
+        try allow(limit ?? [], in: .everywhere, for: .until(end))
     }
 }

@@ -122,7 +122,7 @@ package struct Assignments: Sendable {
             }
             let grants = try await Grants(transaction, by: grantor, changing: [account])
             try await grants.allowChange(of: account)
-            try await grants.allowGiving([role], in: scope)
+            try await grants.allowGiving([role], in: scope, for: .until(end))
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
             if let organisation = scope.organisationID {
                 let member = try await transaction.first(GrantStore.isMember(organisation, account))

@@ -1,7 +1,8 @@
-// Who may give what to whom: nobody gives or takes what he does not hold, nobody changes himself,
-// nobody changes somebody who holds more, and there is always an administrator (W12). Everything is
-// read in the transaction of the change, under the locks of those it concerns, so that two changes
-// at once cannot both rest on what the other takes away (rows 169 to 172).
+// Who may give what to whom: nobody gives or takes what he does not hold, or gives it for longer
+// than he holds it, nobody changes himself, nobody changes somebody who holds more, and there is
+// always an administrator (W12). Everything is read in the transaction of the change, under the
+// locks of those it concerns, so that two changes at once cannot both rest on what the other takes
+// away (rows 169 to 172).
 import Postgres
 package import Primitives
 package import Revocation
@@ -43,6 +44,8 @@ package enum GrantRefusal: Refusal, Equatable {
     case notFound
     /// It would touch a permission that the caller does not hold.
     case notHeld
+    /// The caller's own right to it ends sooner, at least of a part.
+    case endsSooner
     /// It is the caller's own account.
     case isSelf
     /// Nobody would be left.
@@ -52,59 +55,16 @@ package enum GrantRefusal: Refusal, Equatable {
         switch self {
         case .notFound: .notFound
         case .notHeld: .permissionNotHeld
+        case .endsSooner: .validationFailed
         case .isSelf: .selfChangeRefused
         case .lastAdministrator: .lastAdministrator
         }
     }
-}
 
-/// The permissions that an account holds, by where it holds them; `*` as it is written.
-package struct HeldPermissions: Sendable {
-    private var places: [(scope: RoleScope, permissions: Set<String>)] = []
-
-    /// None.
-    init() {}
-
-    /// All there are, everywhere.
-    static var everything: HeldPermissions {
-        var held = HeldPermissions()
-        held.add(.everywhere, ["*:*"])
-        return held
-    }
-
-    mutating func add(_ scope: RoleScope, _ permissions: [String]) {
-        places.append((scope, Set(permissions)))
-    }
-
-    /// Whether `permission`, which may be `orders:*`, is held wherever `scope` reaches.
-    package func covers(_ permission: String, in scope: RoleScope) -> Bool {
-        places.contains { $0.scope.covers(scope) && Self.implies($0.permissions, permission) }
-    }
-
-    /// Whether all that `other` holds is held here too.
-    package func covers(_ other: HeldPermissions) -> Bool {
-        other.places.allSatisfy { place in
-            place.permissions.allSatisfy { covers($0, in: place.scope) }
-        }
-    }
-
-    /// The same as far as a key is narrowed to `limit`.
-    func narrowed(to limit: [String]?) -> HeldPermissions {
-        guard let limit = limit.map(Set.init) else { return self }
-        var narrow = HeldPermissions()
-        for place in places {
-            let both =
-                place.permissions.filter { Self.implies(limit, $0) }
-                + limit.filter { Self.implies(place.permissions, $0) }
-            narrow.add(place.scope, Array(both))
-        }
-        return narrow
-    }
-
-    private static func implies(_ held: Set<String>, _ wanted: String) -> Bool {
-        if held.contains(wanted) || held.contains("*:*") { return true }
-        guard let colon = wanted.firstIndex(of: ":") else { return false }
-        return held.contains(wanted[...colon] + "*")
+    package var memberErrors: [MemberError] {
+        guard self == .endsSooner else { return [] }
+        let detail = "must be given, and no later than the end of what the giver holds himself"
+        return [MemberError("expires_at", "beyond-own", detail)]
     }
 }
 
@@ -157,16 +117,32 @@ package struct Grants: Sendable {
         }
     }
 
-    /// Refuses unless the caller holds all that `roles` permit wherever `scope` reaches.
-    package func allowGiving(_ roles: [RoleID], in scope: RoleScope) async throws {
-        let permissions = try await transaction.rows(GrantStore.permissionsOf(roles))
-        try allow(permissions, in: scope)
+    /// Refuses unless the caller holds all that `roles` permit wherever `scope` reaches, so long
+    /// as he gives it for.
+    package func allowGiving(
+        _ roles: [RoleID],
+        in scope: RoleScope,
+        for time: HeldTime = .now
+    ) async throws {
+        try allow(try await permissions(of: roles), in: scope, for: time)
     }
 
-    /// Refuses unless the caller holds `permissions` wherever `scope` reaches.
-    package func allow(_ permissions: [String], in scope: RoleScope) throws {
+    /// What `roles` permit, with all that they include.
+    func permissions(of roles: [RoleID]) async throws -> [String] {
+        try await transaction.rows(GrantStore.permissionsOf(roles))
+    }
+
+    /// Refuses unless the caller holds `permissions` wherever `scope` reaches, so long as that.
+    package func allow(
+        _ permissions: [String],
+        in scope: RoleScope,
+        for time: HeldTime = .now
+    ) throws {
         guard permissions.allSatisfy({ held.covers($0, in: scope) }) else {
             throw GrantRefusal.notHeld
+        }
+        guard permissions.allSatisfy({ held.covers($0, in: scope, for: time) }) else {
+            throw GrantRefusal.endsSooner
         }
     }
 
@@ -199,9 +175,9 @@ package struct Grants: Sendable {
     ) async throws -> HeldPermissions {
         var held = HeldPermissions()
         let rows = try await transaction.rows(GrantStore.permissions(account, withDisabled))
-        for (text, permissions) in rows {
+        for (text, end, permissions) in rows {
             guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { continue }
-            held.add(scope, permissions)
+            held.add(scope, until: end, permissions)
         }
         return held
     }
@@ -251,13 +227,13 @@ enum GrantStore {
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
-    /// What an account holds, by scope; in an organisation only as a member, and in one that is
-    /// disabled where `$2` says so: it may be enabled again, so who is judged holds it still.
+    /// What an account holds, by scope and end; in an organisation only as a member, and in one
+    /// that is disabled where `$2` says so: it may be enabled again, so who is judged holds it still.
     static let permissions = Statement(
         "grants.permissions",
         """
         WITH RECURSIVE reach AS (
-            SELECT ar.scope, ar.role_id
+            SELECT ar.scope, ar.expires_at, ar.role_id
               FROM account_roles ar
              WHERE ar.account_id = $1
                AND \(RightsStore.isLive("ar"))
@@ -269,20 +245,25 @@ enum GrantStore {
                                   AND ar.scope = 'org:' || m.organisation_id
                                   AND (o.state = 'active' OR $2)))
             UNION
-            SELECT e.scope, i.included_id
+            SELECT e.scope, e.expires_at, i.included_id
               FROM reach e
               JOIN role_includes i ON i.role_id = e.role_id
         )
-        SELECT e.scope, array_agg(DISTINCT p.permission)
+        SELECT e.scope, e.expires_at, array_agg(DISTINCT p.permission)
           FROM reach e
           JOIN roles r ON r.id = e.role_id
           JOIN role_permissions p ON p.role_id = r.id
          WHERE r.removed_at IS NULL
-         GROUP BY e.scope
+         GROUP BY e.scope, e.expires_at
         """,
         binds: AccountID.self,
         Bool.self,
-        decode: { (try $0.get(0, as: String.self), try $0.get(1, as: [String].self)) }
+        decode: { row in
+            (
+                try row.get(0, as: String.self), try row.get(1, as: Timestamp?.self),
+                try row.get(2, as: [String].self)
+            )
+        }
     )
 
     /// What roles permit, with all that they include.

@@ -192,7 +192,7 @@ package struct RoleAdministration: Sendable {
                     )
                 )
                 try await define(id, change, transaction)
-                try await grants.allowGiving([id], in: .everywhere)
+                try await Self.allowDefining(id, as: change, before: [], grants)
                 return try await view(id, transaction)
             }
         }
@@ -224,7 +224,8 @@ package struct RoleAdministration: Sendable {
                     throw RoleRefusal.builtIn
                 }
                 // Nobody changes a role that holds what he does not, to more or to less.
-                try await grants.allowGiving([id], in: .everywhere)
+                let permitted = try await grants.permissions(of: [id])
+                try grants.allow(permitted, in: .everywhere)
                 let isChanged = try await transaction.first(
                     RoleStore.update(
                         id,
@@ -241,7 +242,7 @@ package struct RoleAdministration: Sendable {
                 )
                 guard isChanged != nil else { throw RoleRefusal.notFound }
                 try await define(id, change, transaction)
-                try await grants.allowGiving([id], in: .everywhere)
+                try await Self.allowDefining(id, as: change, before: permitted, grants)
                 return try await view(id, transaction)
             }
         }
@@ -278,6 +279,25 @@ package struct RoleAdministration: Sendable {
             guard let version else { throw RoleRefusal.notFound }
             return version
         }
+    }
+
+    /// Refuses unless the caller holds what a role permits then, and for ever what is new in it:
+    /// those who have the role keep it when his own right is over, and so do those who get it
+    /// because new accounts do.
+    private static func allowDefining(
+        _ id: RoleID,
+        as change: RoleChange,
+        before: [String],
+        _ grants: Grants
+    ) async throws {
+        let permitted = try await grants.permissions(of: [id])
+        try grants.allow(permitted, in: .everywhere)
+        let known = change.isDefault == true ? [] : Set(before)
+        let isLasting = permitted.allSatisfy { permission in
+            known.contains(permission)
+                || grants.held.covers(permission, in: .everywhere, for: .until(nil))
+        }
+        guard isLasting else { throw GrantRefusal.notHeld }
     }
 
     /// Puts a role's permissions and inclusions in place.
