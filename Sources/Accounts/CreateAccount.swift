@@ -1,10 +1,13 @@
 // Making an account for somebody else. It gets the default roles and no others: who gives roles
-// needs the permission for that. A password that an administrator has chosen is one that two people
-// know, so it must be replaced at the first sign-in unless he says otherwise.
+// needs the permission for that. In an organisation nobody is made any more once it is disabled:
+// the transaction holds it as it is, and looks whether the caller may still. A password that an
+// administrator has chosen is one that two people know, so it must be replaced at the first sign-in
+// unless he says otherwise.
 package import Access
 import Audit
-package import Postgres
+import Postgres
 package import Primitives
+package import Revocation
 
 /// Whom an administrator makes an account for.
 package struct NewAccount: Sendable {
@@ -41,19 +44,19 @@ package struct NewAccount: Sendable {
 
 /// Makes accounts.
 package struct CreateAccount: Sendable {
-    let database: PostgresPool
+    let revoker: Revoker
     let hashing: PasswordHashing
     let settings: AccountSettings
     let entropy: Entropy
 
     /// The use case.
     package init(
-        database: PostgresPool,
+        revoker: Revoker,
         hashing: PasswordHashing,
         settings: AccountSettings,
         entropy: Entropy
     ) {
-        self.database = database
+        self.revoker = revoker
         self.hashing = hashing
         self.settings = settings
         self.entropy = entropy
@@ -63,7 +66,7 @@ package struct CreateAccount: Sendable {
     ///
     /// A hash where there is a password, and one transaction.
     ///
-    /// - Throws: `AdministrationRefusal`, `HashingOverloaded`; or a fault.
+    /// - Throws: `AdministrationRefusal`, `GrantRefusal.notHeld`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         _ wanted: NewAccount,
         by actor: Grantor,
@@ -97,7 +100,12 @@ package struct CreateAccount: Sendable {
             binds.request
         )
         try await AdministrationRefusal.naming {
-            _ = try await database.transaction { try await $0.first(query) }
+            _ = try await revoker.transaction { transaction in
+                let grants = try await Grants(transaction, by: actor)
+                let scope = actor.realm.organisationID.map(RoleScope.organisation) ?? .everywhere
+                try grants.allow([AdminPermission.usersWrite.rawValue], in: scope)
+                return try await transaction.first(query)
+            }
         }
         return account
     }

@@ -346,7 +346,7 @@ struct Node: Sendable {
         return AdministrationServices(
             accounts: AccountLists(database: pool),
             create: CreateAccount(
-                database: pool,
+                revoker: revoker,
                 hashing: hashing,
                 settings: settings.accounts,
                 entropy: entropy

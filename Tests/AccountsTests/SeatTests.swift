@@ -143,7 +143,7 @@ import Web
                 try await scene.confirm()
                 let blocker = cluster.makePool(applicationName: "blocker-\(round)")
                 let found = try await withThrowingTaskGroup(of: GrantRefusal?.self) { group in
-                    // Both have read who administers, and wait: one for the other, or both for this.
+                    // Both have been let in, and wait: one for the other, or both for this.
                     try await blocker.transaction { transaction in
                         let list = scene.counted.map { "'\($0)'" }.joined(separator: ",")
                         try await transaction.script(

@@ -68,7 +68,7 @@ package enum UserAPI {
         tag: tag,
         gate: .delegated(.usersWrite),
         success: 201,
-        problems: [.notFound, .emailTaken, .usernameTaken, .overloaded],
+        problems: [.notFound, .permissionNotHeld, .emailTaken, .usernameTaken, .overloaded],
         traits: [.idempotent, .answersLocation, .mayBeMinimal]
     )
     static let change = Operation<UserChangeRequest, UserReply>(
