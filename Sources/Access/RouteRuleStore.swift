@@ -181,33 +181,8 @@ package enum RouteRuleStore {
         decode: { try $0.get(0, as: Int64.self) }
     )
 
-    /// The roles that an account holds everywhere or on a resource, for telling whether it would
-    /// pass; no row for an account that is not there or may not sign in.
-    static let findHeld = Statement(
-        "routes.find_held",
-        """
-        SELECT ARRAY(SELECT DISTINCT ar.role_id
-                       FROM account_roles ar
-                      WHERE ar.account_id = a.id
-                        AND (ar.expires_at IS NULL OR ar.expires_at > $3)
-                        AND (ar.scope = '' OR ar.scope = $2
-                             OR (right(ar.scope, 2) = '/*' AND length($2) >= length(ar.scope)
-                                 AND starts_with($2, left(ar.scope, -1)))))
-          FROM accounts a
-         WHERE a.id = $1
-           AND a.state = 'active'
-        """,
-        binds: AccountID.self,
-        String.self,
-        Timestamp.self,
-        decode: { try $0.get(0, as: [RoleID].self) }
-    )
-
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
-        [
-            list.info, lock.info, delete.info, write.info, order.info, announce.info,
-            findHeld.info,
-        ]
+        [list.info, lock.info, delete.info, write.info, order.info, announce.info]
     }
 }

@@ -67,16 +67,6 @@ package struct RouteRules: Sendable {
         return try RouteTable(rows.compactMap(\.rule), version: rows.first?.version ?? 0)
     }
 
-    /// The roles of an account that count on a resource; nil for an account that cannot pass
-    /// anywhere, or is not there.
-    package func roles(
-        of account: AccountID,
-        on resource: String?,
-        now: Timestamp
-    ) async throws -> [RoleID]? {
-        try await database.first(RouteRuleStore.findHeld(account, resource ?? "", now))
-    }
-
     /// Makes a rule, at a position or at the end.
     package func insert(
         _ definition: RouteDefinition,

@@ -59,6 +59,9 @@ enum AccountListStore {
         if shape.contains(.role) {
             from += "\n  JOIN account_roles ar ON ar.account_id = a.id AND ar.role_id = $7"
             ids.append("ar.account_id")
+            wanted.append(RightsStore.isLive("ar"))
+            // What somebody holds elsewhere is no business of this organisation's (row 175).
+            if shape.contains(.realm) { wanted.append("ar.scope = 'org:' || $8::text") }
         }
         if shape.contains(.realm) {
             from +=

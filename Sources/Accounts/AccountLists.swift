@@ -89,7 +89,7 @@ package struct AccountDetail: Sendable {
 package struct AccountFilter: Sendable {
     /// Whether they may be used.
     package var state: AccountState?
-    /// A role that they hold, wherever.
+    /// A role that they hold, wherever; in the realm of an organisation, there.
     package var role: RoleID?
     /// How the canonical address begins.
     package var emailPrefix: String?

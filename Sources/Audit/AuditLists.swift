@@ -1,6 +1,7 @@
 // What administrators read of the audit log: newest first, page by page, whole or about one
 // account, by one actor, of one action, between two instants. Whoever administers one organisation
-// is shown the entries about its members and no others.
+// is shown the entries about its members and no others, and of these none that tells what they are
+// or hold in another one.
 package import Postgres
 package import Primitives
 

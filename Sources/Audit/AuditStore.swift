@@ -48,6 +48,7 @@ package enum AuditStore {
                  AND ($5::uuid IS NULL OR e.account_id = $5)
                  AND ($6::uuid IS NULL OR e.actor_id = $6)
                  AND ($7::text IS NULL OR e.action = $7)
+                 AND \(isOfRealm)
                ORDER BY e.id DESC
                LIMIT $9
          ) e
@@ -56,6 +57,13 @@ package enum AuditStore {
          LIMIT $9
         """
     )
+
+    /// Whether an entry tells nothing of another organisation than `$8`, nor of a resource: what
+    /// members are given there, or in which others they are, is not its business (row 175).
+    private static let isOfRealm = """
+        COALESCE(e.detail ->> 'organisation_id', $8::text) = $8::text
+                 AND COALESCE(e.detail ->> 'scope', '') IN ('', 'org:' || $8::text)
+        """
 
     /// How many members an organisation has, counted no further than is asked.
     static let countMembers = Statement(
@@ -99,7 +107,7 @@ package enum AuditStore {
                AND \(condition(5, "uuid", "account_id", .account))
                AND \(condition(6, "uuid", "actor_id", .actor))
                AND \(condition(7, "text", "action", .action))
-               AND ($8::uuid IS NULL OR EXISTS (
+               AND ($8::uuid IS NULL OR \(isOfRealm) AND EXISTS (
                        SELECT
                          FROM organisation_members m
                         WHERE m.organisation_id = $8

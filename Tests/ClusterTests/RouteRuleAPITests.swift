@@ -329,6 +329,67 @@ import Testing
     }
 
     @Test
+    func `what is held in an organisation is explained as gateways judge it (row 175)`()
+        async throws
+    {
+        var plan = Cluster.Plan()
+        plan.nodes = 1
+        plan.variables["WATCHWORD_VERIFY_ROUTE_RULES"] = "on"
+        try await Cluster.run(plan) { cluster in
+            let root = try await AdminDesk(cluster)
+            let (org, other) = try await (TestOrganisation(root), TestOrganisation(root))
+            let (member, stranger) = try await (cluster.person(), cluster.person())
+            for one in [org, other] { try await one.add(member, by: root) }
+            try await org.give(["a:read"], to: member, by: root)
+            try await cluster.sql(
+                "UPDATE account_roles SET expires_at = now() + interval '1 day'"
+                    + " WHERE scope = 'org:\(org.id)'"
+            )
+            let rules = [
+                Self.rule("/a", ",\"permissions\":[\"a:read\"]"), Self.rule("/b"),
+                Self.rule("/c/{x}", ",\"permissions\":[\"a:read\"],\"resource\":\"c:{x}\""),
+                "{\"methods\":[\"GET\"],\"path\":\"/open\",\"access\":\"public\"}",
+            ]
+            let put = try await cluster.node.send(
+                "PUT",
+                Self.path,
+                root.tokens.bearer + [("If-Match", "*")],
+                json: "{\"rules\":[\(rules.joined(separator: ","))]}"
+            )
+            #expect(put.status == 200, "\(put.body)")
+            var seen: Set<String> = []
+            for person in [member, stranger] {
+                let tokens = try await cluster.signIn(person)
+                for path in ["/a", "/b", "/c/7", "/open", "/none"] {
+                    for place in [nil, org.id, other.id] {
+                        let named = place.map { ",\"organisation\":\"\($0)\"" } ?? ""
+                        let told = try await cluster.node.send(
+                            "POST",
+                            Self.path + "/explain",
+                            root.tokens.bearer,
+                            json: "{\"method\":\"GET\",\"path\":\"\(path)\","
+                                + "\"account\":\"\(person.id)\"\(named)}"
+                        )
+                        let fields = [("X-Original-Method", "GET"), ("X-Original-URI", path)]
+                        let asked = try await cluster.node.send(
+                            "GET",
+                            "/verify",
+                            tokens.bearer + fields + (place.map { [("X-Org", $0)] } ?? [])
+                        )
+                        let wanted = asked.status == 200 ? "passes" : "refused"
+                        #expect(
+                            told.text("verdict") == wanted,
+                            "\(path) \(place ?? "-") \(asked.status) \(told.body)"
+                        )
+                        seen.insert("\(path) \(wanted)")
+                    }
+                }
+            }
+            #expect(seen.isSuperset(of: ["/a passes", "/a refused", "/b passes", "/b refused"]))
+        }
+    }
+
+    @Test
     func `many at once each get a place of their own, up to a thousand (W8)`() async throws {
         try await Self.run { cluster, root in
             let answers = try await withThrowingTaskGroup(of: Int.self) { group in

@@ -9,12 +9,18 @@ package struct ExplainRouteRequest: RequestBody {
     let path: String
     let host: String?
     let account: AccountID?
+    let organisation: OrganisationID?
 
     package init(_ members: inout MemberReader) throws {
         method = members.text("method", 1...20, help: "The method of the request.")
         path = members.text("path", 1...8192, help: "Its path, as sent; a query does not matter.")
         host = members.optionalText("host", 1...255, help: "Its host.")
         account = members.optional("account", .id(), help: "Who would make it.")
+        organisation = members.optional(
+            "organisation",
+            .id(),
+            help: "In which organisation he would make it, as `X-Org` says or his session."
+        )
     }
 }
 

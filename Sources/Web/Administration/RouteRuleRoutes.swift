@@ -111,20 +111,26 @@ extension WebServices {
         switch match.rule.definition.access {
         case .everybody: answer.verdict = .passes
         case .authenticated:
-            answer.verdict = try await verdict(match, request.account, context)
+            answer.verdict = try await verdict(match, request, context)
         }
         return answer
     }
 
-    /// Whether an account passes with a token that has no scopes, as signing in gives.
+    /// Whether an account passes with a token that has no scopes, as signing in gives; by the same
+    /// reading of rights as `/verify`, so that the two cannot differ.
     private func verdict(
         _ match: RouteMatch,
-        _ account: AccountID?,
+        _ request: ExplainRouteRequest,
         _ context: RequestContext
     ) async throws -> RouteVerdict {
-        guard let account else { return match.isUnfit ? .refused : .depends }
-        let found = try await routeRules.roles(of: account, on: match.resource, now: context.now)
-        guard let held = found else { throw RouteRefusal.notThere }
+        guard let account = request.account else { return match.isUnfit ? .refused : .depends }
+        // The version is that of nobody: what comes back has one if the account can pass anywhere.
+        let found = try await rights.read([RightsQuestion(account, version: .min)])[account]
+        guard let found, found.version != .min else { throw RouteRefusal.notThere }
+        if let organisation = request.organisation, !found.organisations.contains(organisation) {
+            return .refused
+        }
+        let held = found.roles(in: request.organisation, on: match.resource)
         var claims = context.claims
         claims.accountID = account
         claims.roles = held

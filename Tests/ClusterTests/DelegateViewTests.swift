@@ -1,0 +1,135 @@
+// What a delegate of an organisation is shown of its members: nothing that they are or hold in
+// another one, by no filter and in no log (row 175).
+import Primitives
+import Testing
+
+@testable import Web
+
+@Suite(.leavesNoSecrets) struct DelegateViewTests {
+    /// A member of two organisations, and the delegate of one of them.
+    private struct Scene {
+        let cluster: Cluster
+        let root: AdminDesk
+        let desk: AdminDesk
+        let person: Person
+        let own: TestOrganisation
+        let other: TestOrganisation
+
+        init(_ cluster: Cluster) async throws {
+            self.cluster = cluster
+            root = try await AdminDesk(cluster)
+            own = try await TestOrganisation(root)
+            other = try await TestOrganisation(root)
+            person = try await cluster.person()
+            let boss = try await cluster.person()
+            for member in [person, boss] { try await own.add(member, by: root) }
+            try await own.give(["users:read", "audit:read"], to: boss, by: root)
+            desk = try await AdminDesk(cluster, boss)
+        }
+
+        /// The id of a role that a test organisation has given.
+        func role(_ name: String) async throws -> String {
+            try await cluster.sql("SELECT id FROM roles WHERE name = '\(name)'")
+        }
+
+        /// Whom the delegate is shown by a filter.
+        func holders(of role: String) async throws -> [String] {
+            let answer = try await desk.send("GET", "?role=\(role)", [own.field])
+            #expect(answer.status == 200, "\(answer.body)")
+            return answer.json.at("items")?.items.compactMap { $0.at("id")?.string } ?? []
+        }
+    }
+
+    @Test
+    func `a filter by role takes what is held in the organisation and no more (row 175)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let (person, root) = (scene.person, scene.root)
+        try await scene.other.add(person, by: root)
+        let here = try await scene.role(
+            await scene.own.give(["orders:write"], to: person, by: root)
+        )
+        let there = try await scene.role(
+            await scene.other.give(["orders:write"], to: person, by: root)
+        )
+        #expect(try await scene.holders(of: here) == [person.id])
+        #expect(try await scene.holders(of: there).isEmpty)
+        // Everywhere, on a resource, or over: not what he holds in the organisation either.
+        for rest in ["", ",\"resource\":\"project:7\""] {
+            let given = try await root.send(
+                "POST",
+                "/\(person.id)/roles",
+                json: "{\"role\":\"\(there)\"\(rest)}"
+            )
+            #expect(given.status == 201)
+        }
+        #expect(try await scene.holders(of: there).isEmpty)
+        try await scene.cluster.sql(
+            "UPDATE account_roles SET expires_at = now() WHERE role_id = '\(here)'"
+        )
+        #expect(try await scene.holders(of: here).isEmpty)
+        let all = try await root.send("GET", "?role=\(there)")
+        let found = all.json.at("items")?.items.compactMap { $0.at("id")?.string }
+        #expect(found == [person.id])
+        let over = try await root.send("GET", "?role=\(here)")
+        #expect(over.json.at("items")?.items.isEmpty == true)
+    }
+
+    @Test
+    func `the log tells a delegate nothing of other organisations (row 175, S4-16)`() async throws {
+        let scene = try await Scene(try await Cluster.shared())
+        let (person, root) = (scene.person, scene.root)
+        // Another's doings: a membership, a role there, one on a resource; all of it taken again.
+        try await scene.other.add(person, by: root)
+        let there = try await scene.role(
+            await scene.other.give(["orders:write"], to: person, by: root)
+        )
+        let resource = "project:of-\(scene.other.name)"
+        let given = try await root.send(
+            "POST",
+            "/\(person.id)/roles",
+            json: "{\"role\":\"\(there)\",\"resource\":\"\(resource)\"}"
+        )
+        #expect(given.status == 201)
+        for place in ["organisation=\(scene.other.id)", "resource=\(resource)"] {
+            let taken = try await root.send("DELETE", "/\(person.id)/roles/\(there)?\(place)")
+            #expect(taken.status == 204, "\(taken.body)")
+        }
+        #expect(try await scene.other.send(root, "DELETE", "/members/\(person.id)").status == 204)
+        // His own: the same.
+        let here = try await scene.role(
+            await scene.own.give(["orders:write"], to: person, by: root)
+        )
+        func log(
+            _ desk: AdminDesk,
+            _ query: String,
+            _ fields: [(String, String)]
+        ) async throws
+            -> HTTPAnswer
+        {
+            let answer = try await scene.cluster.node.send(
+                "GET",
+                "/v1/admin/audit?limit=200\(query)",
+                desk.tokens.bearer + fields
+            )
+            #expect(answer.status == 200, "\(answer.body)")
+            return answer
+        }
+        let queries = ["", "&account=\(person.id)", "&action=role.assigned", "&actor=\(root.id)"]
+        for query in queries {
+            let shown = try await log(scene.desk, query, [scene.own.field])
+            for text in [scene.other.id, resource, there] {
+                #expect(!shown.body.contains(text), "\(query)")
+            }
+            #expect(shown.body.contains(here), "\(query)")
+        }
+        let joined = try await log(scene.desk, "&account=\(person.id)", [scene.own.field])
+        let actions = joined.json.at("items")?.items.compactMap { $0.at("action")?.string }
+        #expect(
+            actions == ["role.assigned", "organisation.member-added", "account.registered"]
+        )
+        let whole = try await log(root, "&account=\(person.id)", [])
+        for text in [scene.other.id, resource, there] { #expect(whole.body.contains(text)) }
+    }
+}
