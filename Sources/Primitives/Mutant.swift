@@ -30,6 +30,9 @@ package enum Mutant: String, Sendable, CaseIterable {
     /// The rules of gateways are not read again when the log tells of a change.
     case staleRoutes = "stale-routes"
 
+    /// An API key that was taken back goes on with the claims that a node remembers of it.
+    case revokedKeys = "revoked-keys"
+
     /// An answer may be twice as old as the bound.
     case doubleBound = "double-bound"
 

@@ -154,6 +154,9 @@ package struct Verifier: Sendable {
     /// Without those that only PostgreSQL can tell: `open`.
     private static func isRevoked(_ claims: AccessClaims, _ set: borrowing RevocationSet) -> Bool {
         if set.count == 0 { return false }
+        #if DEBUG
+        if Mutant.active == .revokedKeys, claims.isKey { return false }
+        #endif
         if set.contains(RevocationSubject(.token, claims.tokenID)) { return true }
         if set.contains(RevocationSubject(.session, claims.sessionID)) { return true }
         if set.contains(RevocationSubject(.signingKey, claims.keyID)) { return true }
