@@ -228,7 +228,7 @@ enum GrantStore {
     )
 
     /// What an account holds, by scope and end; in an organisation only as a member, and in one
-    /// that is disabled where `$2` says so: it may be enabled again, so who is judged holds it still.
+    /// that is disabled where `$2` says so: it may be enabled again, so who is judged holds it.
     static let permissions = Statement(
         "grants.permissions",
         """
