@@ -72,6 +72,24 @@ import Testing
         #expect(!answer.errors.contains("cinnamon"))
     }
 
+    @Test func `a command writes its journal also where no node has run for weeks (W9)`()
+        async throws
+    {
+        let cluster = try await Cluster.start(Self.plan())
+        let person = try await cluster.person()
+        let parts = try await cluster.sql(
+            """
+            SELECT string_agg(inhrelid::regclass::text, ', ')
+              FROM pg_inherits WHERE inhparent = 'audit_events'::regclass
+            """
+        )
+        try await cluster.sql("DROP TABLE \(parts)")
+        let disabled = try await cluster.terminal("users", "disable", person.email)
+        #expect(disabled.status == 0, "\(disabled.errors)")
+        let recorded = try await cluster.sql("SELECT action FROM audit_events")
+        #expect(recorded == "account.disabled")
+    }
+
     @Test(arguments: [true, false])
     func `with Redis as the authority a change is in force as well (W1)`(
         isToldOfMembers: Bool

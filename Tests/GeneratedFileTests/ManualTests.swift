@@ -1,5 +1,5 @@
 // The manuals that come from declarations: the API, the problems, the access table, the settings,
-// and the import table of ARCHITECTURE.md.
+// the commands, and the import table of ARCHITECTURE.md.
 import Primitives
 import TestKit
 import Testing
@@ -48,6 +48,18 @@ import Web
             "docs/configuration.md",
             Self.ended(ConfigurationManual.markdown(source.declarations))
         )
+    }
+
+    @Test func `the manual of the commands, as a page and for man`() async throws {
+        try GeneratedFile.check("docs/commands.md", Self.ended(CommandManual.markdown))
+        try GeneratedFile.check("docs/watchword.1", Self.ended(CommandManual.page))
+        let probe = try await Program.shell("command -v groff")
+        // Where there is no groff there is nothing to ask.
+        guard probe.status == 0, !GeneratedFile.isRewriting else { return }
+        let page = try await Program.shell(
+            "groff -mdoc -Tutf8 -ww docs/watchword.1 2>&1 >/dev/null"
+        )
+        #expect(page.status == 0 && page.text.isEmpty, "\(page.text)")
     }
 
     @Test func `the import table`() throws {

@@ -1,7 +1,7 @@
 // Administration at the terminal: the use cases of the API over a pool of the command's own, for
-// the operator who has the database. It makes no SQL and judges nothing itself. What it revokes goes
-// through a Revoker with the members of the authority, so a change is in force on every node when
-// the command returns (W1, W11); nodes need not run for it, and none is asked.
+// the operator who has the database. It makes no SQL and judges nothing itself. What it revokes
+// goes through a Revoker with the members of the authority, so a change is in force on every node
+// when the command returns (W1, W11); nodes need not run for it, and none is asked.
 import Access
 import Accounts
 import NIOPosix

@@ -1,5 +1,5 @@
-// An operator at a terminal: runs `watchword admin …` with the settings of a cluster, and keeps what
-// it answers apart from what it complains about.
+// An operator at a terminal: runs `watchword admin …` with the settings of a cluster, and keeps
+// what it answers apart from what it complains about.
 import Glibc
 import Primitives
 import TestKit

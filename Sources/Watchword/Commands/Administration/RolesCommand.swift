@@ -138,7 +138,7 @@ struct AssignmentArguments: ParsableArguments {
         return ["organisation": .text(String(scope.dropFirst(4)))]
     }
 
-    /// The members, read before anything is opened: a role of any id stands for the one to be found.
+    /// The members, read before anything is opened: some role stands for the one to be found.
     func form(until end: String? = nil) throws -> (scope: RoleScope, end: Timestamp?) {
         var members = members()
         members["role"] = .text(BuiltInRole.member.description)

@@ -78,8 +78,8 @@ struct UsersCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make an account for a person, with the default roles.",
             discussion: """
-                The password is made and shown once, unless it is read from standard input. It must \
-                be replaced at the first sign-in.
+                The password is made and shown once, unless it is read from standard input. It \
+                must be replaced at the first sign-in.
                 """
         )
         @Option(help: "The e-mail address, unique.") var email: String
