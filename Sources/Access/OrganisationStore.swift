@@ -125,6 +125,7 @@ enum OrganisationStore {
                    version = o.version + 1,
                    updated_at = $6
              WHERE o.id = $1
+               AND ($9::bigint[] IS NULL OR o.version = ANY ($9))
             RETURNING o.id, o.name, o.state, o.generation
         ), touched AS (
             SELECT c.id, c.generation FROM changed c WHERE $3::text IS NOT NULL
@@ -166,6 +167,7 @@ enum OrganisationStore {
         Timestamp.self,
         String.self,
         RequestID.self,
+        [Int64]?.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
     )
 

@@ -127,19 +127,20 @@ package struct Organisations: Sendable {
     ) async throws -> OrganisationView {
         let binds = AuditBinds(trace, entropy: entropy)
         do {
-            let made = try await database.first(
-                OrganisationStore.insert(
-                    OrganisationID(at: trace.now, entropy: entropy),
-                    name,
-                    displayName,
-                    grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
-                )
+            let query = OrganisationStore.insert(
+                OrganisationID(at: trace.now, entropy: entropy),
+                name,
+                displayName,
+                grantor.account,
+                binds.entry,
+                binds.at,
+                binds.address,
+                binds.request
             )
-            guard let made else { throw OrganisationRefusal.limitReached }
+            // A transaction, though of one statement: an idempotency key is marked in it.
+            guard let made = try await revoker.transaction({ try await $0.first(query) }) else {
+                throw OrganisationRefusal.limitReached
+            }
             return made
         } catch let error as PostgresError where error.isUniqueViolation(of: Self.nameKey) {
             throw OrganisationRefusal.nameTaken
@@ -153,18 +154,19 @@ package struct Organisations: Sendable {
     /// With a new state nobody's rights there are as they were; then it needs a caller who holds
     /// all that is held there, for disabling takes it and enabling gives it.
     ///
-    /// - Throws: `OrganisationRefusal`, `GrantRefusal.notHeld`; or a fault.
+    /// - Throws: `OrganisationRefusal`, `GrantRefusal.notHeld`, `VersionMismatch`; or a fault.
     package func change(
         _ id: OrganisationID,
         displayName: String?,
         state: OrganisationState?,
+        expecting version: ExpectedVersion = .any,
         by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> OrganisationView {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await revoker.transaction { transaction in
             if state != nil { try await takeAll(id, by: grantor, transaction) }
-            _ = try await transaction.first(
+            let changed = try await transaction.first(
                 OrganisationStore.update(
                     id,
                     displayName,
@@ -173,12 +175,14 @@ package struct Organisations: Sendable {
                     binds.entry,
                     binds.at,
                     binds.address,
-                    binds.request
+                    binds.request,
+                    version.values
                 )
             )
             guard let view = try await transaction.first(OrganisationStore.find(id)) else {
                 throw OrganisationRefusal.notFound
             }
+            guard changed != nil else { throw VersionMismatch() }
             return view
         }
     }

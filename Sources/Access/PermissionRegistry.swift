@@ -59,19 +59,20 @@ package struct PermissionRegistry: Sendable {
         _ trace: RequestTrace
     ) async throws -> PermissionView {
         let binds = AuditBinds(trace, entropy: entropy)
+        let query = PermissionStore.insert(
+            name,
+            description,
+            grantor.account,
+            binds.entry,
+            binds.at,
+            binds.address,
+            binds.request
+        )
         do {
-            let made = try await database.first(
-                PermissionStore.insert(
-                    name,
-                    description,
-                    grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
-                )
-            )
-            guard let made else { throw RoleRefusal.limitReached }
+            // A transaction, though of one statement: an idempotency key is marked in it.
+            guard let made = try await database.transaction({ try await $0.first(query) }) else {
+                throw RoleRefusal.limitReached
+            }
             return made
         } catch let error as PostgresError where error.isUniqueViolation(of: "permissions_pkey") {
             throw RoleRefusal.nameTaken

@@ -200,12 +200,12 @@ package struct RoleAdministration: Sendable {
 
     /// Changes a role; what it permits then is in force everywhere when this returns.
     ///
-    /// - Parameter version: the version that it must have; nil for any.
+    /// - Parameter version: the version that it must have.
     /// - Throws: `RoleRefusal`, `GrantRefusal`; or a fault.
     package func change(
         _ id: RoleID,
         _ change: RoleChange,
-        ifVersion version: Int64?,
+        expecting version: ExpectedVersion = .any,
         by grantor: Grantor,
         _ trace: RequestTrace
     ) async throws -> RoleView {
@@ -215,7 +215,7 @@ package struct RoleAdministration: Sendable {
                 let grants = try await Grants(transaction, by: grantor)
                 _ = try await transaction.rows(RoleStore.lockAll())
                 let before = try await view(id, transaction)
-                if let version, version != before.definition.version {
+                guard version.matches(before.definition.version) else {
                     throw RoleRefusal.versionMismatch
                 }
                 let isTouched = change.permissions != nil || change.includes != nil

@@ -6,11 +6,11 @@ package import Primitives
 
 /// Makes accounts of services.
 package struct ServiceAccounts: Sendable {
-    let database: any PostgresExecutor
+    let database: PostgresPool
     let entropy: Entropy
 
     /// The use case.
-    package init(database: any PostgresExecutor, entropy: Entropy) {
+    package init(database: PostgresPool, entropy: Entropy) {
         self.database = database
         self.entropy = entropy
     }
@@ -37,19 +37,19 @@ package struct ServiceAccounts: Sendable {
         }
         let id = AccountID(at: trace.now, entropy: entropy)
         let binds = AuditBinds(trace, entropy: entropy)
+        let query = ServiceAccountStore.insert(
+            id,
+            username.text,
+            username.canonical,
+            actor,
+            binds.entry,
+            binds.at,
+            binds.address,
+            binds.request
+        )
         do {
-            _ = try await database.first(
-                ServiceAccountStore.insert(
-                    id,
-                    username.text,
-                    username.canonical,
-                    actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
-                )
-            )
+            // A transaction, though of one statement: an idempotency key is marked in it.
+            _ = try await database.transaction { try await $0.first(query) }
         } catch let error as PostgresError
             where error.isUniqueViolation(of: "accounts_username_key")
         {

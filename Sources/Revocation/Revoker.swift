@@ -113,6 +113,7 @@ package final class Revoker: Sendable {
         try await run { .committed($0, entries) }
         acknowledgeTime.record(.now - begun)
         mirror?.note(entries)
+        RevokedVersions.current?.note(entries)
     }
 
     private func step(_ event: RevokerCore.Event) -> [RevokerCore.Effect] {

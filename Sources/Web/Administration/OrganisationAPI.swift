@@ -27,7 +27,8 @@ package enum OrganisationAPI {
         tag: tag,
         gate: .permission(.organisationsWrite),
         success: 201,
-        problems: [.nameTaken, .limitReached]
+        problems: [.nameTaken, .limitReached],
+        traits: [.idempotent, .answersVersion, .answersLocation, .mayBeMinimal]
     )
     static let get = Operation<NoInput, OrganisationReply>(
         "organisations.get",
@@ -35,7 +36,8 @@ package enum OrganisationAPI {
         "\(path)/{id}",
         summary: "One organisation.",
         tag: tag,
-        gate: .delegated(.organisationsRead)
+        gate: .delegated(.organisationsRead),
+        traits: [.answersVersion]
     )
     static let update = Operation<OrganisationChangeRequest, OrganisationReply>(
         "organisations.change",
@@ -44,7 +46,8 @@ package enum OrganisationAPI {
         summary: "Change an organisation; a disabled one opens nothing at any gateway.",
         tag: tag,
         gate: .permission(.organisationsWrite),
-        problems: [.permissionNotHeld]
+        problems: [.permissionNotHeld],
+        traits: [.needsVersion, .answersVersion, .answersRightsVersion, .mayBeMinimal]
     )
     static let remove = Operation<NoInput, NoReply>(
         "organisations.remove",
@@ -54,7 +57,8 @@ package enum OrganisationAPI {
         tag: tag,
         gate: .permission(.organisationsWrite),
         success: 204,
-        problems: [.permissionNotHeld]
+        problems: [.permissionNotHeld],
+        traits: [.answersRightsVersion]
     )
     static let members = Operation<ListQuery, MemberPageReply>(
         "organisations.members",
@@ -73,7 +77,8 @@ package enum OrganisationAPI {
         gate: .delegated(.organisationsWrite),
         success: 201,
         problems: memberProblems + [.limitReached],
-        alternatives: [AlternativeReply(200, MemberReply.self)]
+        alternatives: [AlternativeReply(200, MemberReply.self)],
+        traits: [.idempotent, .answersRightsVersion, .mayBeMinimal]
     )
     static let drop = Operation<NoInput, NoReply>(
         "organisations.remove_member",
@@ -83,7 +88,8 @@ package enum OrganisationAPI {
         tag: tag,
         gate: .delegated(.organisationsWrite),
         success: 204,
-        problems: memberProblems
+        problems: memberProblems,
+        traits: [.answersRightsVersion]
     )
     static let own = Operation<ListQuery, MembershipPageReply>(
         "accounts.organisations",

@@ -21,20 +21,23 @@ extension WebServices {
                 context.trace
             )
             return Answer(OrganisationReply(view: view))
+                .with(location: OrganisationAPI.get.info, view.id.description)
+                .with(version: view.version)
         }
         bindings.bind(OrganisationAPI.get) { _, context in
             let view = try await organisations.find(try context.id("id"), within: context.realm)
-            return Answer(OrganisationReply(view: view))
+            return Answer(OrganisationReply(view: view)).with(version: view.version)
         }
         bindings.bind(OrganisationAPI.update) { request, context in
             let view = try await organisations.change(
                 try context.id("id"),
                 displayName: request.displayName,
                 state: request.state,
+                expecting: context.expectedVersion,
                 by: context.grantor,
                 context.trace
             )
-            return Answer(OrganisationReply(view: view))
+            return Answer(OrganisationReply(view: view)).with(version: view.version)
         }
         bindings.bind(OrganisationAPI.remove) { _, context in
             try await organisations.remove(

@@ -27,7 +27,8 @@ package enum RoleAPI {
         tag: tag,
         gate: .permission(.rolesWrite),
         success: 201,
-        problems: [.nameTaken, .limitReached]
+        problems: [.nameTaken, .limitReached],
+        traits: [.idempotent, .mayBeMinimal]
     )
     static let changePermission = Operation<PermissionChangeRequest, PermissionReply>(
         "permissions.change",
@@ -36,7 +37,8 @@ package enum RoleAPI {
         summary: "Describe a permission anew.",
         tag: tag,
         gate: .permission(.rolesWrite),
-        problems: [.notFound]
+        problems: [.notFound],
+        traits: [.mayBeMinimal]
     )
     static let removePermission = Operation<NoInput, NoReply>(
         "permissions.remove",
@@ -65,7 +67,9 @@ package enum RoleAPI {
         gate: .permission(.rolesWrite),
         success: 201,
         problems: [.nameTaken, .limitReached, .permissionNotHeld, .roleCycle],
-        traits: [.idempotent, .answersLocation, .mayBeMinimal]
+        traits: [
+            .idempotent, .answersLocation, .mayBeMinimal, .answersVersion, .answersRightsVersion,
+        ]
     )
     static let get = Operation<NoInput, RoleReply>(
         "roles.get",
@@ -74,7 +78,8 @@ package enum RoleAPI {
         summary: "One role.",
         tag: tag,
         gate: .permission(.rolesRead),
-        problems: [.notFound]
+        problems: [.notFound],
+        traits: [.answersVersion]
     )
     static let update = Operation<RoleChangeRequest, RoleReply>(
         "roles.change",
@@ -83,7 +88,8 @@ package enum RoleAPI {
         summary: "Change a role; in force at every gateway when it is answered.",
         tag: tag,
         gate: .permission(.rolesWrite),
-        problems: changeProblems + [.nameTaken, .builtIn, .roleCycle, .versionMismatch]
+        problems: changeProblems + [.nameTaken, .builtIn, .roleCycle],
+        traits: [.takesVersion, .answersVersion, .answersRightsVersion, .mayBeMinimal]
     )
     static let remove = Operation<NoInput, NoReply>(
         "roles.remove",
@@ -93,7 +99,8 @@ package enum RoleAPI {
         tag: tag,
         gate: .permission(.rolesWrite),
         success: 204,
-        problems: changeProblems + [.builtIn]
+        problems: changeProblems + [.builtIn],
+        traits: [.answersRightsVersion]
     )
     static let holders = Operation<HolderQuery, AssignmentPageReply>(
         "roles.holders",
@@ -122,7 +129,8 @@ package enum RoleAPI {
         gate: .delegated(.rolesAssign),
         success: 201,
         problems: giveProblems + [.limitReached, .lastAdministrator],
-        alternatives: [AlternativeReply(200, AssignmentReply.self)]
+        alternatives: [AlternativeReply(200, AssignmentReply.self)],
+        traits: [.idempotent, .answersRightsVersion, .mayBeMinimal]
     )
     static let unassign = Operation<ScopeQuery, NoReply>(
         "assignments.remove",
@@ -132,7 +140,8 @@ package enum RoleAPI {
         tag: tag,
         gate: .delegated(.rolesAssign),
         success: 204,
-        problems: giveProblems + [.lastAdministrator]
+        problems: giveProblems + [.lastAdministrator],
+        traits: [.answersRightsVersion]
     )
     static let assignMany = Operation<AssignmentBatchRequest, AssignmentBatchReply>(
         "assignments.bulk",
@@ -140,7 +149,8 @@ package enum RoleAPI {
         "/v1/admin/assignments/bulk",
         summary: "Give and take up to a hundred roles, each by itself, in order.",
         tag: tag,
-        gate: .delegated(.rolesAssign)
+        gate: .delegated(.rolesAssign),
+        traits: [.answersRightsVersion]
     )
 
     /// All of them.

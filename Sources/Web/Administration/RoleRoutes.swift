@@ -33,19 +33,21 @@ extension WebServices {
             )
             return Answer(RoleReply(view: view))
                 .with(location: RoleAPI.get.info, view.definition.id.description)
+                .with(version: view.definition.version)
         }
         bindings.bind(RoleAPI.get) { _, context in
-            Answer(RoleReply(view: try await administration.roles.find(try context.id("id"))))
+            let view = try await administration.roles.find(try context.id("id"))
+            return Answer(RoleReply(view: view)).with(version: view.definition.version)
         }
         bindings.bind(RoleAPI.update) { request, context in
             let view = try await administration.roles.change(
                 try context.id("id"),
                 request.change,
-                ifVersion: nil,
+                expecting: context.expectedVersion,
                 by: context.grantor,
                 context.trace
             )
-            return Answer(RoleReply(view: view))
+            return Answer(RoleReply(view: view)).with(version: view.definition.version)
         }
         bindings.bind(RoleAPI.remove) { _, context in
             _ = try await administration.roles.remove(

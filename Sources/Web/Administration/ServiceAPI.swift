@@ -27,7 +27,8 @@ package enum ServiceAPI {
         tag: tag,
         gate: .permission(.servicesWrite),
         success: 201,
-        problems: [.usernameTaken]
+        problems: [.usernameTaken],
+        traits: [.idempotent, .answersVersion, .answersLocation, .mayBeMinimal]
     )
     static let get = Operation<NoInput, ServiceReply>(
         "services.get",
@@ -35,7 +36,8 @@ package enum ServiceAPI {
         "\(path)/{id}",
         summary: "One account of a service.",
         tag: tag,
-        gate: .permission(.servicesRead)
+        gate: .permission(.servicesRead),
+        traits: [.answersVersion]
     )
     static let disable = Operation<NoInput, NoReply>(
         "services.disable",
@@ -45,7 +47,8 @@ package enum ServiceAPI {
         tag: tag,
         gate: .permission(.servicesWrite),
         success: 204,
-        problems: changeProblems + [.lastAdministrator]
+        problems: changeProblems + [.lastAdministrator],
+        traits: [.answersRightsVersion]
     )
     static let enable = Operation<NoInput, NoReply>(
         "services.enable",
@@ -55,7 +58,8 @@ package enum ServiceAPI {
         tag: tag,
         gate: .permission(.servicesWrite),
         success: 204,
-        problems: changeProblems
+        problems: changeProblems,
+        traits: [.answersRightsVersion]
     )
     static let delete = Operation<NoInput, NoReply>(
         "services.delete",
@@ -65,7 +69,8 @@ package enum ServiceAPI {
         tag: tag,
         gate: .permission(.servicesWrite),
         success: 204,
-        problems: changeProblems + [.lastAdministrator]
+        problems: changeProblems + [.lastAdministrator],
+        traits: [.answersRightsVersion]
     )
     static let keys = Operation<ListQuery, APIKeyPageReply>(
         "services.keys",
@@ -83,7 +88,8 @@ package enum ServiceAPI {
         tag: tag,
         gate: .permission(.servicesWrite),
         success: 201,
-        problems: [.selfChangeRefused, .permissionNotHeld, .limitReached]
+        problems: [.selfChangeRefused, .permissionNotHeld, .limitReached],
+        traits: [.idempotent, .answersRightsVersion]
     )
     static let revokeKey = Operation<NoInput, NoReply>(
         "services.revoke_key",
@@ -92,7 +98,8 @@ package enum ServiceAPI {
         summary: "Take a key back; refused at every gateway when it is answered.",
         tag: tag,
         gate: .permission(.servicesWrite),
-        success: 204
+        success: 204,
+        traits: [.answersRightsVersion]
     )
 
     /// All of them.

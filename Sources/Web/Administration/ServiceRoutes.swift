@@ -21,10 +21,14 @@ extension WebServices {
                 by: context.claims.accountID,
                 context.trace
             )
-            return Answer(ServiceReply(summary: try await findService(id, context)))
+            let made = try await findService(id, context)
+            return Answer(ServiceReply(summary: made.summary))
+                .with(location: ServiceAPI.get.info, id.description)
+                .with(version: made.version)
         }
         bindings.bind(ServiceAPI.get) { _, context in
-            Answer(ServiceReply(summary: try await findService(context.id("id"), context)))
+            let found = try await findService(context.id("id"), context)
+            return Answer(ServiceReply(summary: found.summary)).with(version: found.version)
         }
         bindings.bind(ServiceAPI.disable) { _, context in
             try await services.changeState.disable(
@@ -86,11 +90,11 @@ extension WebServices {
     private func findService(
         _ id: AccountID,
         _ context: RequestContext
-    ) async throws -> AccountSummary {
+    ) async throws -> AccountDetail {
         let detail = try await administration.accounts.get(id, in: .everywhere, now: context.now)
         guard detail.summary.kind == .service else {
             throw AdministrationRefusal.noSuchAccount
         }
-        return detail.summary
+        return detail
     }
 }

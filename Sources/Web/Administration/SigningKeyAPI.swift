@@ -23,6 +23,7 @@ package enum SigningKeyAPI {
         gate: .permission(.keysWrite),
         success: 201,
         problems: [.limitReached],
+        traits: [.idempotent, .mayBeMinimal],
         bodyIsOptional: true
     )
     static let remove = Operation<NoInput, NoReply>(

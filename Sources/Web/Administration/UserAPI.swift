@@ -37,7 +37,8 @@ package enum UserAPI {
         tag: tag,
         gate: .delegated(.usersWrite),
         success: 204,
-        problems: changeProblems + [.lastAdministrator]
+        problems: changeProblems + [.lastAdministrator],
+        traits: [.answersRightsVersion]
     )
     static let enable = Operation<NoInput, NoReply>(
         "users.enable",
@@ -47,7 +48,8 @@ package enum UserAPI {
         tag: tag,
         gate: .delegated(.usersWrite),
         success: 204,
-        problems: changeProblems
+        problems: changeProblems,
+        traits: [.answersRightsVersion]
     )
     static let delete = Operation<NoInput, NoReply>(
         "users.delete",
@@ -57,7 +59,8 @@ package enum UserAPI {
         tag: tag,
         gate: .delegated(.usersWrite),
         success: 204,
-        problems: changeProblems + [.lastAdministrator]
+        problems: changeProblems + [.lastAdministrator],
+        traits: [.answersRightsVersion]
     )
 
     static let create = Operation<UserCreateRequest, UserReply>(
@@ -154,7 +157,8 @@ package enum UserAPI {
         "\(path)/bulk",
         summary: "Do one thing to many accounts; each succeeds or fails by itself.",
         tag: tag,
-        gate: .delegated(.usersWrite)
+        gate: .delegated(.usersWrite),
+        traits: [.answersRightsVersion]
     )
 
     /// All of them.

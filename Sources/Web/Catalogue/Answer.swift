@@ -52,7 +52,13 @@ package struct Answer<Output: ReplyBody>: Sendable {
         return answer
     }
 
-    func reply(_ info: OperationInfo) -> Reply {
+    /// The answer as it is sent; `version` is that of rights, where the operation tells one and the
+    /// handler has not.
+    func reply(_ info: OperationInfo, rightsVersion version: Int64? = nil) -> Reply {
+        var headers = headers
+        if let version, headers[.rightsVersion] == nil {
+            headers[.rightsVersion] = String(version)
+        }
         if let status {
             assert(
                 info.alternatives.contains { $0.status == status },

@@ -2,6 +2,7 @@
 // no handler, or with two, or a handler without an operation, is a bug that stops the start.
 internal import HTTPTypes
 internal import Primitives
+internal import Revocation
 
 /// A list of operations with unique names.
 package struct Catalogue: Sendable {
@@ -61,7 +62,7 @@ package struct Bindings {
                 let known = context
                 let reply = try await known.timed {
                     try await Self.once(request, answers) {
-                        try await handler(input, known).reply(info)
+                        try await Self.versioned(info, known) { try await handler(input, known) }
                     }
                 }
                 return info.preferred(
@@ -134,6 +135,24 @@ package struct Bindings {
             )
             throw error
         }
+    }
+
+    /// Runs a handler; where the operation changes rights, its answer tells the version that
+    /// `at_least` takes.
+    ///
+    /// Where nothing was revoked the time of the request stands for it: versions are times.
+    private static func versioned<Output>(
+        _ info: OperationInfo,
+        _ context: RequestContext,
+        _ run: () async throws -> Answer<Output>
+    ) async throws -> Reply {
+        guard info.traits.contains(.answersRightsVersion) else {
+            return try await run().reply(info)
+        }
+        let versions = RevokedVersions()
+        let answer = try await RevokedVersions.$current.withValue(versions, operation: run)
+        let known = versions.highest > 0 ? versions.highest : context.now.microseconds
+        return answer.reply(info, rightsVersion: known)
     }
 
     /// Runs a handler; one whose request has a key, once.

@@ -79,13 +79,15 @@ enum EntityTags: Equatable {
 }
 
 extension OperationInfo {
-    /// The version that a change says it is made to; nil where none is needed.
+    /// The version that a change says it is made to; nil where none is taken.
     ///
     /// - Throws: `version-required`, or `malformed-request`.
     func expectedVersion(_ headers: HTTPFields) throws(WebRefusal) -> ExpectedVersion? {
-        guard traits.contains(.needsVersion) else { return nil }
+        let isNeeded = traits.contains(.needsVersion)
+        guard isNeeded || traits.contains(.takesVersion) else { return nil }
         guard let tags = try EntityTags(.ifMatch, headers) else {
-            throw WebRefusal(.versionRequired)
+            if isNeeded { throw WebRefusal(.versionRequired) }
+            return .any
         }
         return tags.expected
     }

@@ -21,12 +21,12 @@ extension OpenAPI {
                         ]
                     )
                 )
-            case .needsVersion:
+            case .needsVersion, .takesVersion:
                 out.append(
                     parameter(
                         .ifMatch,
                         "The `ETag` of the version that is changed, or `*`.",
-                        isRequired: true,
+                        isRequired: trait == .needsVersion,
                         [("examples", .texts(["\"v1\"", "*"]))]
                     )
                 )
@@ -58,10 +58,7 @@ extension OpenAPI {
         guard !fields.isEmpty, case .object(let members)? = responses[info.success] else { return }
         responses[info.success] = .object(members + [("headers", .object(fields))])
         if info.traits.contains(.mayBeMinimal), info.success == 200 {
-            responses[204] = .object([
-                ("description", .text("Done; `Prefer: return=minimal` left out the body.")),
-                ("headers", .object(fields)),
-            ])
+            responses[204] = minimal(fields)
         }
         if info.answersNotModified {
             responses[304] = .object([
@@ -69,6 +66,31 @@ extension OpenAPI {
                 ("headers", .object(fields)),
             ])
         }
+    }
+
+    /// Adds what other successful answers carry besides: they are of what was there already, so
+    /// neither a place nor a version of their own.
+    static func addHeadersOfAlternatives(
+        _ info: OperationInfo,
+        to responses: inout [Int: OrderedJSON]
+    ) {
+        let traits: [OperationTrait] = [.idempotent, .answersRightsVersion, .mayBeMinimal]
+        let fields = traits.filter(info.traits.contains).compactMap(answered)
+        guard !fields.isEmpty else { return }
+        for other in info.alternatives {
+            guard case .object(let members)? = responses[other.status] else { continue }
+            responses[other.status] = .object(members + [("headers", .object(fields))])
+            if info.traits.contains(.mayBeMinimal), other.status == 200 {
+                responses[204] = minimal(fields)
+            }
+        }
+    }
+
+    private static func minimal(_ fields: [(String, OrderedJSON)]) -> OrderedJSON {
+        .object([
+            ("description", .text("Done; `Prefer: return=minimal` left out the body.")),
+            ("headers", .object(fields)),
+        ])
     }
 
     private static func answered(_ trait: OperationTrait) -> (String, OrderedJSON)? {
@@ -80,11 +102,11 @@ extension OpenAPI {
         case .answersRightsVersion:
             header(
                 .rightsVersion,
-                "From which version of the account's rights on the change is in force.",
+                "The version that `at_least` takes: who asks for it knows of the change.",
                 isRequired: true
             )
         case .mayBeMinimal: header(.preferenceApplied, "`return=minimal` where it was done.")
-        case .needsVersion: nil
+        case .needsVersion, .takesVersion: nil
         }
     }
 

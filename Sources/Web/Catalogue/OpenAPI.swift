@@ -135,6 +135,7 @@ package enum OpenAPI {
         for other in info.alternatives {
             out[other.status] = success(other.schemas, other.examples, &components)
         }
+        addHeadersOfAlternatives(info, to: &out)
         for (status, codes) in Dictionary(grouping: info.problems, by: \.status) {
             let names = codes.map { "`\($0.rawValue)`" }.joined(separator: ", ")
             let reference = OrderedJSON.object([("$ref", .text("#/components/schemas/Problem"))])

@@ -10,11 +10,14 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
     /// Must say in `If-Match` which version it changes; the handler finds it in
     /// `RequestContext.expectedVersion`.
     case needsVersion
+    /// May say so in `If-Match`; where it does not, any version is changed.
+    case takesVersion
     /// Answers the version as `ETag`; a GET then takes `If-None-Match`.
     case answersVersion
     /// Answers where the new resource is, as `Location`.
     case answersLocation
-    /// Answers from which version of the account's rights on the change is in force.
+    /// Changes rights, and answers the version that `at_least` takes to know of it; `Bindings` adds
+    /// it.
     case answersRightsVersion
     /// Takes `Prefer: return=minimal` (RFC 7240). Not for answers with a secret, which come once.
     case mayBeMinimal
@@ -23,6 +26,7 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .idempotent: [.idempotencyKeyReused]
         case .needsVersion: [.versionRequired, .versionMismatch]
+        case .takesVersion: [.versionMismatch]
         case .answersVersion, .answersLocation, .answersRightsVersion, .mayBeMinimal: []
         }
     }
@@ -33,7 +37,7 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
         case .answersVersion: .eTag
         case .answersLocation: .location
         case .answersRightsVersion: .rightsVersion
-        case .idempotent, .needsVersion, .mayBeMinimal: nil
+        case .idempotent, .needsVersion, .takesVersion, .mayBeMinimal: nil
         }
     }
 }
@@ -54,7 +58,7 @@ extension OperationInfo {
             "\(name): there is nothing to leave out"
         )
         precondition(
-            !traits.contains(.needsVersion) || isUnsafe,
+            traits.isDisjoint(with: [.needsVersion, .takesVersion]) || isUnsafe,
             "\(name): a version is needed to change something"
         )
     }

@@ -41,7 +41,7 @@ package struct RequestContext: Sendable {
     package internal(set) var pathParameters: [String: String] = [:]
     /// Who calls, once the gate has been passed; nil where anyone may.
     package internal(set) var caller: Caller?
-    /// Which version the change is made to; nil unless the operation needs one.
+    /// Which version the change is made to; nil unless the operation takes one.
     var expected: ExpectedVersion?
     let baseLogger: Logger
 
@@ -58,9 +58,9 @@ package struct RequestContext: Sendable {
     /// The cookies; parsed on each call, so keep the value.
     package var cookies: Cookies { Cookies(headers) }
 
-    /// Which version of the resource the change is made to, at an operation that needs one.
+    /// Which version of the resource the change is made to, at an operation that takes one.
     package var expectedVersion: ExpectedVersion {
-        guard let expected else { preconditionFailure("this operation needs no version") }
+        guard let expected else { preconditionFailure("this operation takes no version") }
         return expected
     }
 
