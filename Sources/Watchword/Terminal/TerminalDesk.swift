@@ -51,7 +51,7 @@ struct TerminalDesk: Sendable {
         let entropy = Entropy.system
         accounts = AccountLists(database: pool)
         create = CreateAccount(
-            database: pool,
+            revoker: revoker,
             hashing: hashing,
             settings: settings.accounts,
             entropy: entropy
