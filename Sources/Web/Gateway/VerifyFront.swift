@@ -131,10 +131,11 @@ final class VerifyFront: ChannelDuplexHandler {
             isCompleteDue = true
             context.fireChannelRead(data)
         case .ended: break
-        case .passing(let left, let isAnswered) where left > 0:
+        case .passing(let left, _) where left > 0:
             let count = min(left, buffer.readableBytes)
             if let slice = buffer.readSlice(length: count) { forward(slice, context) }
-            if case .passing = state {
+            // It may have been answered in the meantime.
+            if case .passing(_, let isAnswered) = state {
                 state = .passing(left - count, isAnswered: isAnswered)
                 hold(&buffer)
                 resumeIfAnswered()
