@@ -250,8 +250,8 @@ let package = Package(
         .testTarget(
             name: "WebTests",
             dependencies: [
-                "Web", "Access", "Primitives", "Postgres", "Tokens", "Sessions", "ClusterKit",
-                "ChaosKit", "TestKit",
+                "Web", "Access", "Primitives", "Postgres", "Revocation", "Tokens", "Sessions",
+                "ClusterKit", "ChaosKit", "TestKit",
                 httpTypes, logging, nioCore, nioPosix, nioHTTP1, nioEmbedded, nioSSL, lifecycle,
             ],
             swiftSettings: strict

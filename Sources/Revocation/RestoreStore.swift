@@ -56,8 +56,8 @@ extension RevocationLog {
 
     /// What written-back entries of organisations stood for.
     ///
-    /// Whether one was disabled, enabled or removed is lost: it is disabled (W10). Its generation is
-    /// a new one, because nodes may remember that it was active as of the entry's. After the
+    /// Whether one was disabled, enabled or removed is lost: it is disabled (W10). Its generation
+    /// is a new one, because nodes may remember that it was active as of the entry's. After the
     /// signatures, which are locked before anything else.
     private static let disabled = """
         disabled AS (

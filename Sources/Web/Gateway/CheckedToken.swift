@@ -23,6 +23,11 @@ final class CheckedToken {
     /// Whether it is not known what one of them permits.
     private(set) var isDoubtful = false
     private(set) var answer = PassTemplate()
+    /// The same in organisations.
+    private var organisations: [OrganisationID: OrganisationAnswer] = [:]
+
+    /// The most organisations of one token whose answers are remembered.
+    private static let organisationLimit = 4
 
     init(_ claims: AccessClaims, key: [UInt8]? = nil) {
         self.claims = claims
@@ -30,9 +35,30 @@ final class CheckedToken {
         takeCarried()
     }
 
+    /// The answer in an organisation, if it is one for these roles as they are now.
+    func answer(
+        in organisation: OrganisationID,
+        _ held: [RoleID],
+        _ generation: Int
+    ) -> OrganisationAnswer? {
+        guard let known = organisations[organisation], known.generation == generation,
+            known.held == held
+        else { return nil }
+        return known
+    }
+
+    /// Remembers the answer in an organisation.
+    func take(_ answer: OrganisationAnswer, in organisation: OrganisationID) {
+        if organisations.count >= Self.organisationLimit, organisations[organisation] == nil {
+            organisations = [:]
+        }
+        organisations[organisation] = answer
+    }
+
     /// Takes the claims of an API key that was read anew.
     func renew(_ claims: AccessClaims) {
         self.claims = claims
+        organisations = [:]
         rolesGeneration = -1
         held = []
         rightsVersion = .min

@@ -35,6 +35,9 @@ struct Holding {
 
 /// The organisation that a request is about.
 enum OrganisationChoice {
+    /// What is told to who is no member.
+    static let notMember = WebRefusal(.permissionDenied, "The account is no member of X-Org.")
+
     /// Reads it from the token and from the header.
     ///
     /// - Throws: `permission-denied` for two headers, for what is no id, and where both name one
@@ -73,7 +76,7 @@ extension WebServices {
         } else {
             let rights = try await rights(of: claims)
             if let organisation, !rights.organisations.contains(organisation) {
-                throw WebRefusal(.permissionDenied, "The account is no member of X-Org.")
+                throw OrganisationChoice.notMember
             }
             generation = organisation.flatMap { rights.memberships[$0]?.generation }
             held = rights.roles(in: organisation, on: resource)

@@ -25,15 +25,15 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     let loop: any EventLoop
-    private let services: WebServices
+    let services: WebServices
     // Of the services, for reading without copying all of them.
-    private let verifier: Verifier
+    let verifier: Verifier
     private let roleKeeper: RoleKeeper
     private let source: OriginalRequestSource
     private let readsRequirements: Bool
     private let believesEveryPeer: Bool
     /// The route rules; nil where they are off.
-    private let routes: RouteKeeper?
+    let routes: RouteKeeper?
     private let mode: VerifyMode
     private let counter: Counter
     private let batches: Histogram
@@ -190,14 +190,18 @@ final class VerifyDesk: @unchecked Sendable {
         _ bytes: UnsafeRawBufferPointer,
         from front: VerifyFront
     ) -> Start {
-        // What is held in an organisation is the general path's to resolve.
-        guard isOpen, head.isPlain(source), !head.hasOrganisation else { return .general }
+        guard isOpen, head.isPlain(source) else { return .general }
         var requirements: Requirements?
         if readsRequirements, let query = head.query, !query.isEmpty {
             guard let found = find(UnsafeRawBufferPointer(rebasing: bytes[query])) else {
                 return .general
             }
             requirements = found.isEmpty ? nil : found
+        }
+        var organisation: OrganisationID?
+        if head.organisations > 0 {
+            guard let named = self.organisation(head, bytes, requirements) else { return .general }
+            organisation = named
         }
         var route: RouteQuestion?
         var credential = VerifyFront.Question.Credential.unread
@@ -226,6 +230,7 @@ final class VerifyDesk: @unchecked Sendable {
             credential: credential,
             requirements: requirements,
             route: route,
+            organisation: organisation,
             sample: isDrawn ? verifier.beginSample(staleness: staleness) : nil
         )
         if isFresh(within: staleness) { return .ready }
@@ -397,7 +402,7 @@ final class VerifyDesk: @unchecked Sendable {
     }
 
     /// What a good token is judged by.
-    private struct Place {
+    struct Place {
         let version: Int64
         let standing: Verifier.Standing
         let known: (snapshot: RoleSnapshot, generation: Int)
@@ -412,6 +417,9 @@ final class VerifyDesk: @unchecked Sendable {
         _ place: Place,
         _ settled: Settled
     ) -> Need? {
+        if let organisation = front.question?.organisation {
+            return pass(front, token, in: organisation, requirements, time, place, settled)
+        }
         let (roles, generation) = place.known
         let (version, standing) = (place.version, place.standing)
         if let need = settled.need(of: token, version, roles, generation, services, standing) {
@@ -471,7 +479,7 @@ final class VerifyDesk: @unchecked Sendable {
         )
     }
 
-    private func makeAnswer(
+    func makeAnswer(
         _ template: PassTemplate,
         _ time: AnswerTime,
         closes: Bool

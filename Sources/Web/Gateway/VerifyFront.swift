@@ -59,6 +59,8 @@ final class VerifyFront: ChannelDuplexHandler {
         let requirements: Requirements?
         /// What route rules are asked about; nil where there are none.
         let route: RouteQuestion?
+        /// What `X-Org` names.
+        let organisation: OrganisationID?
         /// There where the sampler will look at the answer again.
         let sample: SampleStart?
 

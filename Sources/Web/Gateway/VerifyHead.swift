@@ -51,8 +51,9 @@ struct VerifyHead {
     fileprivate(set) var query: Range<Int>?
     /// The bearer token, if there is one `Authorization` of the plainest form.
     fileprivate(set) var token: Range<Int>?
-    /// Whether it names an organisation to act in.
-    fileprivate(set) var hasOrganisation = false
+    /// How often it names an organisation to act in, and where the last one is.
+    fileprivate(set) var organisations = 0
+    fileprivate(set) var organisation = 0..<0
     fileprivate(set) var forwarded = Family()
     fileprivate(set) var original = Family()
     fileprivate var credentials = 0
@@ -249,7 +250,9 @@ struct VerifyHeadReader {
     ) -> Bool {
         switch count {
         case 4 where Self.folds(name, 4, "host"): return noteHost(line, value, &head)
-        case 5 where Self.folds(name, 5, "x-org"): head.hasOrganisation = true
+        case 5 where Self.folds(name, 5, "x-org"):
+            head.organisations += 1
+            head.organisation = value
         case 6 where Self.folds(name, 6, "expect"): return false
         case 7 where Self.folds(name, 7, "upgrade"): return false
         case 10 where Self.folds(name, 10, "connection"):

@@ -24,7 +24,8 @@ import Testing
         _ cluster: Cluster,
         paths: [String] = []
     ) async throws -> [String] {
-        _ = try await cluster.signUp("ada")
+        let ada = try await cluster.signUp("ada")
+        try await makeOrganisations(of: ada, cluster)
         let good = try await cluster.signIn("ada")
         let dead = try await cluster.signIn("ada")
         try await cluster.logOut(dead)
@@ -48,7 +49,36 @@ import Testing
             )
         )
         grammar.paths = paths
+        // With rules they are the general path's.
+        if paths.isEmpty { grammar.organisations = organisations }
         return grammar.inputs(count)
+    }
+
+    /// Values of `X-Org`: a member's with a role there, one that is disabled, one of others, none.
+    private static let organisations = [
+        organisation(1), organisation(1), organisation(1), organisation(1).uppercased(),
+        organisation(2), organisation(3), organisation(4), "", "acme", organisation(1) + ",",
+        "\(organisation(1))\r\nX-Org: \(organisation(1))", "é",
+    ]
+
+    private static func organisation(_ number: Int) -> String {
+        "00000000-0000-7000-8000-00000000a00\(number)"
+    }
+
+    private static func makeOrganisations(of member: AccountID, _ cluster: Cluster) async throws {
+        try await cluster.run(
+            """
+            INSERT INTO organisations (id, name, display_name, state, created_at, updated_at)
+            VALUES ('\(organisation(1))', 'acme', 'A', 'active', now(), now()),
+                   ('\(organisation(2))', 'shut', 'S', 'disabled', now(), now()),
+                   ('\(organisation(3))', 'others', 'O', 'active', now(), now());
+            INSERT INTO organisation_members (organisation_id, account_id, joined_at)
+            VALUES ('\(organisation(1))', '\(member)', now()),
+                   ('\(organisation(2))', '\(member)', now());
+            INSERT INTO account_roles (account_id, role_id, scope, granted_at)
+            VALUES ('\(member)', '\(BuiltInRole.admin)', 'org:\(organisation(1))', now())
+            """
+        )
     }
 
     private static let issuer = "http://127.0.0.1:8000"

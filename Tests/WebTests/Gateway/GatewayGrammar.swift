@@ -14,6 +14,8 @@ struct GatewayGrammar {
     private let tokens: Tokens
     /// Paths of original requests, for listeners that judge them; the samples' own where empty.
     var paths: [String] = []
+    /// Values of `X-Org`; never sent where empty.
+    var organisations: [String] = []
 
     init(seed: UInt64, _ tokens: Tokens) {
         dice = Dice(seed: seed)
@@ -49,6 +51,7 @@ struct GatewayGrammar {
         if !paths.isEmpty, isLikely(3) { target = "/verify" + any(paths) }
         if let credential = credential() { lines.append(credential) }
         if isLikely(6) { lines += extra() }
+        if !organisations.isEmpty, isLikely(3) { lines.append("X-Org: \(any(organisations))") }
         if isLikely(3) { lines.shuffle(using: &dice) }
         if isLikely(4) { lines = lines.map { spell($0) } }
         if isLikely(12), let twice = lines.randomElement(using: &dice) { lines.append(twice) }
