@@ -135,7 +135,7 @@ CREATE TABLE public.login_history (
     user_agent text NOT NULL,
     outcome text NOT NULL,
     session_id uuid,
-    CONSTRAINT login_history_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'wrong-password'::text, 'unconfirmed'::text, 'disabled'::text, 'password-change-required'::text])))
+    CONSTRAINT login_history_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'wrong-password'::text, 'unconfirmed'::text, 'disabled'::text, 'password-change-required'::text, 'organisation-refused'::text])))
 )
 PARTITION BY RANGE (id);
 

@@ -19,6 +19,7 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case sessionEnded = "session.ended"
     case otherSessionsEnded = "session.others-ended"
     case allSessionsEnded = "session.all-ended"
+    case organisationChosen = "session.organisation-chosen"
     case impersonated = "session.impersonated"
     case loggedOutEverywhere = "session.logged-out-everywhere"
     case passwordChanged = "password.changed"

@@ -34,6 +34,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case permissionNotHeld = "permission-not-held"
     case selfChangeRefused = "self-change-refused"
     case passwordChangeRequired = "password-change-required"
+    case organisationRefused = "organisation-refused"
     case nameTaken = "name-taken"
     case builtIn = "built-in"
     case inUse = "in-use"
@@ -63,7 +64,8 @@ extension ProblemCode {
             401
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled,
-            .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired:
+            .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired,
+            .organisationRefused:
             403
         case .notFound: 404
         case .methodNotAllowed: 405

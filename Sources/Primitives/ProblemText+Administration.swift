@@ -22,6 +22,12 @@ extension ProblemCode {
                 "The password is right, and an administrator wants it replaced.",
                 "Sign in with `new_password` beside the old one."
             )
+        case .organisationRefused:
+            Manual(
+                "Organisation refused",
+                "The account is no member of the organisation, or it is disabled or not there.",
+                "Name another one of `GET /v1/me/organisations`, or none."
+            )
         case .nameTaken:
             Manual(
                 "Name taken",

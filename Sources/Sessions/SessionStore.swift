@@ -51,7 +51,7 @@ package struct LoginView: Sendable {
     package let address: String
     /// With what.
     package let userAgent: String
-    /// `signed-in`, `wrong-password`, `unconfirmed` or `disabled`.
+    /// `signed-in`, or why nobody was.
     package let outcome: String
 
     /// One line of the history.

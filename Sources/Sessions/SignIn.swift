@@ -17,6 +17,8 @@ package enum SignInRefusal: Refusal, Equatable {
     case unconfirmed
     /// The password was right; it must be replaced before it opens anything.
     case passwordChangeRequired
+    /// The password was right; the account may not act in the organisation.
+    case organisationRefused
     /// The password was right; the new one may not be one.
     case invalid([MemberError])
     /// Too many attempts for this account or from this address.
@@ -27,6 +29,7 @@ package enum SignInRefusal: Refusal, Equatable {
         case .wrongCredentials: .signInFailed
         case .unconfirmed: .accountUnconfirmed
         case .passwordChangeRequired: .passwordChangeRequired
+        case .organisationRefused: .organisationRefused
         case .invalid: .validationFailed
         case .throttled: .tooManyAttempts
         }
@@ -101,13 +104,16 @@ package struct SignIn: Sendable {
     ///
     /// Two statements, one hash, one signature.
     ///
-    /// - Parameter newPassword: what replaces the password where it must be replaced, only then.
+    /// - Parameters:
+    ///   - newPassword: what replaces the password where it must be replaced, only then.
+    ///   - organisation: what the session is for; nil for none.
     /// - Throws: `SignInRefusal`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         login: String,
         password: Secret,
         newPassword: Secret? = nil,
         transport: Transport,
+        organisation: OrganisationID? = nil,
         _ trace: RequestTrace
     ) async throws -> TokenPair {
         let name = LoginName(login)
@@ -145,14 +151,28 @@ package struct SignIn: Sendable {
             try await record(.unconfirmed, account.id, trace)
             throw SignInRefusal.unconfirmed
         }
+        if let organisation { try await check(organisation, account.id, trace) }
         let fresh = try await renewal(of: password, by: newPassword, account, trace)
-        guard let pair = try await open(account.id, phc, fresh, transport, trace) else {
+        let opened = try await open(account.id, phc, fresh, transport, organisation, trace)
+        guard let pair = opened else {
             // Disabled, or the password was changed, while the old one was being checked.
             try await record(.wrongPassword, account.id, trace)
             throw SignInRefusal.wrongCredentials
         }
         if fresh == nil { await upgrade(account.id, phc, password, trace) }
         return pair
+    }
+
+    /// Refuses an organisation that the account may not act in, or that is not there, alike.
+    private func check(
+        _ organisation: OrganisationID,
+        _ account: AccountID,
+        _ trace: RequestTrace
+    ) async throws {
+        let query = SessionOrganisationStore.find(account, organisation)
+        guard try await database.first(query) == nil else { return }
+        try await record(.organisationRefused, account, trace)
+        throw SignInRefusal.organisationRefused
     }
 
     /// The hash that replaces a password which must be replaced; nil where none must.
@@ -199,6 +219,7 @@ package struct SignIn: Sendable {
         case disabled
         case unconfirmed
         case passwordChangeRequired
+        case organisationRefused
     }
 
     /// One hash in every case.
@@ -223,6 +244,7 @@ package struct SignIn: Sendable {
         _ phc: String,
         _ fresh: String?,
         _ transport: Transport,
+        _ organisation: OrganisationID?,
         _ trace: RequestTrace
     ) async throws -> TokenPair? {
         let settings = minting.settings
@@ -230,7 +252,6 @@ package struct SignIn: Sendable {
         let first = RefreshToken(sessionID: session, generation: 1, nonce: entropy.bytes(16))
         let binds = AuditBinds(trace, entropy: entropy)
         let idleEnd = trace.now + min(settings.idleLimit, settings.absoluteLimit)
-        let end = trace.now + settings.absoluteLimit
         let line = EntryID(at: trace.now, entropy: entropy)
         let lifetime = Int32(settings.accessLifetime.wholeSeconds)
         let row: MintRow?
@@ -245,7 +266,7 @@ package struct SignIn: Sendable {
                     transport.rawValue,
                     trace.userAgent,
                     idleEnd,
-                    end,
+                    trace.now + settings.absoluteLimit,
                     line,
                     "password",
                     lifetime,
@@ -258,7 +279,8 @@ package struct SignIn: Sendable {
                     change.entry,
                     change.at,
                     change.address,
-                    change.request
+                    change.request,
+                    organisation
                 )
             )
         } else {
@@ -271,7 +293,7 @@ package struct SignIn: Sendable {
                     transport.rawValue,
                     trace.userAgent,
                     idleEnd,
-                    end,
+                    trace.now + settings.absoluteLimit,
                     line,
                     "password",
                     lifetime,
@@ -279,7 +301,8 @@ package struct SignIn: Sendable {
                     binds.entry,
                     binds.at,
                     binds.address,
-                    binds.request
+                    binds.request,
+                    organisation
                 )
             )
         }
@@ -327,6 +350,7 @@ package struct SignIn: Sendable {
             case .disabled: "disabled"
             case .unconfirmed: "unconfirmed"
             case .passwordChangeRequired: "password-change-required"
+            case .organisationRefused: "organisation-refused"
             case .rightPassword, .wrongPassword: "wrong-password"
             }
         let binds = AuditBinds(trace, entropy: entropy)

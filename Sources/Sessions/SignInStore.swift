@@ -8,16 +8,17 @@ import Revocation
 /// Statements of sign-in.
 package enum SignInStore {
     /// The parts that open a session for the account in `password`, with the generation of a part
-    /// that holds its signature, and record it.
-    private static func opening(with generation: String) -> String {
+    /// that holds its signature, for the organisation of parameter `organisation`, and record it.
+    private static func opening(with generation: String, organisation: Int) -> String {
         """
         opened AS (
             INSERT INTO sessions (
                 id, account_id, signature_generation, nonce_digest, transport, ip_address,
-                user_agent, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at
+                user_agent, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
+                organisation_id
             )
             SELECT $1, g.account_id, g.generation, $4, $5, $15::text,
-                   $6, $14, $14, $14, $7, $8
+                   $6, $14, $14, $14, $7, $8, $\(organisation)::uuid
               FROM \(generation) g
               JOIN password p ON p.account_id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,
@@ -77,7 +78,7 @@ package enum SignInStore {
              WHERE p.phc = $3
                AND NOT p.must_change
                FOR SHARE OF p
-        ), \(opening(with: "signature"))
+        ), \(opening(with: "signature", organisation: 17))
         SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
           FROM opened o
           JOIN account a ON a.id = o.account_id
@@ -99,14 +100,16 @@ package enum SignInStore {
         Timestamp.self,
         String.self,
         RequestID.self,
+        OrganisationID?.self,
         decode: MintRow.init
     )
 
     /// Opens a session and replaces the password, for an account that must; every other session
     /// ends (S4-T10).
     ///
-    /// As `open`, with `$17` the new hash and `$18` on the audit of the change. Refuses (no row) if
-    /// the account was disabled or its password changed since it was checked.
+    /// As `open`, with `$17` the new hash, `$18` on the audit of the change and `$22` the
+    /// organisation. Refuses (no row) if the account was disabled or its password changed since it
+    /// was checked.
     static let openAnew = RevokingStatement(
         "sessions.open_anew",
         """
@@ -142,7 +145,7 @@ package enum SignInStore {
             subject: "rotated.account_id",
             version: "rotated.generation",
             from: "rotated"
-        )), \(opening(with: "rotated")), \(AuditLog.append(
+        )), \(opening(with: "rotated", organisation: 22)), \(AuditLog.append(
             as: "audited_change",
             .passwordChanged,
             account: "opened.account_id",
@@ -185,6 +188,7 @@ package enum SignInStore {
         Timestamp.self,
         String.self,
         RequestID.self,
+        OrganisationID?.self,
         decode: MintRow.init
     )
 

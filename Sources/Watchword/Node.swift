@@ -267,6 +267,7 @@ struct Node: Sendable {
                 collapseAfter: settings.revocation.collapseAfter,
                 entropy: entropy
             ),
+            sessionOrganisation: SessionOrganisation(database: pool, entropy: entropy),
             changePassword: ChangePassword(
                 database: pool,
                 revoker: revoker,

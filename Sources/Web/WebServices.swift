@@ -17,6 +17,8 @@ package struct WebServices: Sendable {
     package let refresh: Refresh
     /// Ending sessions.
     package let logOut: LogOut
+    /// Choosing the organisation of a session.
+    package let sessionOrganisation: SessionOrganisation
     /// Changing the password.
     package let changePassword: ChangePassword
     /// Sessions and sign-ins, page by page.
@@ -53,6 +55,7 @@ package struct WebServices: Sendable {
         signIn: SignIn,
         refresh: Refresh,
         logOut: LogOut,
+        sessionOrganisation: SessionOrganisation,
         changePassword: ChangePassword,
         lists: SessionLists,
         verifier: Verifier,
@@ -73,6 +76,7 @@ package struct WebServices: Sendable {
         self.signIn = signIn
         self.refresh = refresh
         self.logOut = logOut
+        self.sessionOrganisation = sessionOrganisation
         self.changePassword = changePassword
         self.lists = lists
         self.verifier = verifier

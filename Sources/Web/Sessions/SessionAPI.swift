@@ -13,8 +13,8 @@ package enum SessionAPI {
         gate: .anyone,
         limits: [.perAccount, .perAddress],
         problems: [
-            .signInFailed, .accountUnconfirmed, .passwordChangeRequired, .tooManyAttempts,
-            .overloaded,
+            .signInFailed, .accountUnconfirmed, .passwordChangeRequired, .organisationRefused,
+            .tooManyAttempts, .overloaded,
         ]
     )
     static let refresh = Operation<RefreshRequest, TokenReply>(
@@ -72,6 +72,16 @@ package enum SessionAPI {
         success: 204,
         problems: [.notFound]
     )
+    static let chooseOrganisation = Operation<SessionOrganisationRequest, NoReply>(
+        "sessions.choose_organisation",
+        .put,
+        "/v1/me/sessions/current/organisation",
+        summary: "Say which organisation this session is for; its next tokens name it.",
+        tag: "Sessions",
+        gate: .credential,
+        success: 204,
+        problems: [.organisationRefused, .permissionDenied]
+    )
     static let history = Operation<ListQuery, LoginPageReply>(
         "sessions.login_history",
         .get,
@@ -84,6 +94,6 @@ package enum SessionAPI {
     /// All of them.
     static let operations: [OperationInfo] = [
         signIn.info, refresh.info, logOut.info, logOutEverywhere.info, list.info, endOthers.info,
-        end.info, history.info,
+        end.info, chooseOrganisation.info, history.info,
     ]
 }

@@ -8,6 +8,7 @@ package struct SignInRequest: RequestBody {
     let password: Secret
     let newPassword: Secret?
     let transport: Transport
+    let organisation: OrganisationID?
 
     package init(_ members: inout MemberReader) throws {
         login = members.text("login", 1...320, help: "An e-mail address or a user name.")
@@ -23,6 +24,31 @@ package struct SignInRequest: RequestBody {
             default: .body,
             help: "Where the tokens go: `body` for applications, `cookie` for browsers."
         )
+        organisation = members.optional(
+            "organisation_id",
+            .id(),
+            help: "The organisation that the session is for; the account must be in it."
+        )
+    }
+}
+
+/// `PUT /v1/me/sessions/current/organisation`: what is meant must be said, none by `null`.
+package struct SessionOrganisationRequest: RequestBody {
+    let organisation: OrganisationID?
+
+    package init(_ members: inout MemberReader) throws {
+        let choice: Change<OrganisationID> = members.change(
+            "organisation_id",
+            .id(),
+            help: "The organisation, one that the account is in; null for none."
+        )
+        switch choice {
+        case .set(let id): organisation = id
+        case .clear: organisation = nil
+        case .keep:
+            organisation = nil
+            members.complain("organisation_id", "missing", "must be given, or be null")
+        }
     }
 }
 
@@ -120,8 +146,8 @@ package struct LoginReply: ReplyBody {
         members.text(
             "outcome",
             view.outcome,
-            help: "`signed-in`, `wrong-password`, `unconfirmed`, `disabled` or"
-                + " `password-change-required`."
+            help: "`signed-in`, `wrong-password`, `unconfirmed`, `disabled`,"
+                + " `password-change-required` or `organisation-refused`."
         )
     }
 

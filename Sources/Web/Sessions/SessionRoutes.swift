@@ -12,6 +12,7 @@ extension WebServices {
                 password: request.password,
                 newPassword: request.newPassword,
                 transport: request.transport,
+                organisation: request.organisation,
                 context.trace
             )
             return answer(pair, request.transport)
@@ -33,6 +34,10 @@ extension WebServices {
             let session: SessionID = try context.id("id")
             try await logOut.session(session, context.claims, context.trace)
             return session == context.claims.sessionID ? .ended(cookies) : .done
+        }
+        bindings.bind(SessionAPI.chooseOrganisation) { request, context in
+            try await sessionOrganisation(request.organisation, context.claims, context.trace)
+            return .done
         }
         bindings.bind(SessionAPI.list) { query, context in
             let claims = context.claims

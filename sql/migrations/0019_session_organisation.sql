@@ -1,0 +1,9 @@
+-- Whoever signs in for an organisation that he may not act in is told so after his password
+-- was found right, and it is in his history.
+
+ALTER TABLE login_history
+    DROP CONSTRAINT login_history_outcome_check,
+    ADD CONSTRAINT login_history_outcome_check CHECK (outcome IN (
+        'signed-in', 'wrong-password', 'unconfirmed', 'disabled', 'password-change-required',
+        'organisation-refused'
+    ));
