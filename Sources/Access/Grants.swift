@@ -9,7 +9,7 @@ package import Revocation
 
 /// Who changes something, and how far he may.
 package struct Grantor: Sendable {
-    /// Whose account it is; nil for the operator at the terminal, who has none. Journals say it so.
+    /// Whose account it is; nil for the operator at the terminal, who has none, also in journals.
     package let actor: AccountID?
     /// What his key is narrowed to; nil for all that the account may.
     package let narrowedTo: [String]?

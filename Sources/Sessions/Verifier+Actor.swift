@@ -8,7 +8,7 @@ import Revocation
 import Tokens
 
 extension Verifier {
-    /// Whether the tokens of whoever acts are outdated, whatever becomes of the account he acts for.
+    /// Whether the tokens of whoever acts are outdated, whatever becomes of whom he acts for.
     static func isOutdated(_ actor: TokenActor, _ set: borrowing RevocationSet) -> Bool {
         isBelow(actor.signatureGeneration, .init(.signature, actor.accountID), set)
             || isBelow(actor.signatureGeneration, .init(.accountState, actor.accountID), set)
