@@ -56,6 +56,8 @@ enum Web {
         var text = "\(method) \(path) HTTP/1.1\r\nHost: auth.example.test\r\nConnection: close\r\n"
         if let bearer { text += "Authorization: Bearer \(bearer)\r\n" }
         if let organisation { text += "X-Org: \(organisation)\r\n" }
+        // Whatever version it is of: the campaign races with itself, on purpose.
+        if method == "PATCH" { text += "If-Match: *\r\n" }
         if let json {
             text += "Content-Type: application/json\r\nContent-Length: \(json.utf8.count)\r\n"
         } else if method == "POST" {
