@@ -192,7 +192,7 @@ let package = Package(
             name: "RevocationTests",
             dependencies: [
                 "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation", "Sessions",
-                logging,
+                "Access", "Accounts", "Web", logging,
             ],
             swiftSettings: strict
         ),

@@ -1,14 +1,14 @@
 // The SQL by which nodes write back what a new primary lacks (revocation.md H7): the entries of the
-// log, and with them what they stood for, so that a refresh does not mint anew, and nobody acts in
-// an organisation again, as soon as the entry has expired. Where it is lost what an entry stood
-// for, the answer is no (W10).
+// log, and with them what they stood for, so that nobody signs in or refreshes, no key opens
+// anything and nobody acts in an organisation again as soon as the entry has expired. Where it is
+// lost what an entry stood for, the answer is no (W10).
 import Postgres
 package import Primitives
 
 extension RevocationLog {
     /// Writes back entries that a new primary lacks, and what they stood for: a session that was
-    /// ended, a generation that was left behind, a key that was retired, an organisation that was
-    /// changed (H7).
+    /// ended, a generation that was left behind, an account that was disabled, a key that was
+    /// retired or taken back, an organisation that was changed (H7).
     ///
     /// Without the latter a refresh would mint anew as soon as the entry has expired.
     package static let restore = RevokingStatement(
@@ -38,7 +38,14 @@ extension RevocationLog {
              WHERE e.kind = \("\(RevocationKind.signingKey.rawValue)")
                AND k.id = e.subject
                AND k.retired_at IS NULL
-        ), \(disabled), \(append(
+        ), taken_back AS (
+            UPDATE api_keys k
+               SET revoked_at = clock_timestamp()
+              FROM e
+             WHERE e.kind = \("\(RevocationKind.token.rawValue)")
+               AND k.id = e.subject
+               AND k.revoked_at IS NULL
+        ), \(closed), \(disabled), \(append(
             as: "logged_organisations",
             .tenant,
             subject: "disabled.id",
@@ -53,6 +60,26 @@ extension RevocationLog {
         [Int64].self,
         decode: { _ in }
     )
+
+    /// What written-back entries of accounts' states stood for.
+    ///
+    /// Whether one was disabled or deleted, and enabled since, is lost: it is disabled (W10),
+    /// unless the database has the generation that the change went with.
+    private static let closed = """
+        closed AS (
+            UPDATE accounts a
+               SET state = 'disabled',
+                   version = a.version + 1,
+                   updated_at = clock_timestamp()
+              FROM rotated r
+             WHERE a.id = r.account_id
+               AND a.state = 'active'
+               AND EXISTS (SELECT
+                             FROM e
+                            WHERE e.kind = \(RevocationKind.accountState.rawValue)
+                              AND e.subject = r.account_id)
+        )
+        """
 
     /// What written-back entries of organisations stood for.
     ///

@@ -97,8 +97,10 @@ extension RevocationLog {
     static let restoredSignatures = """
         wanted AS MATERIALIZED (
             SELECT e.subject AS account_id,
-                   max(e.ver) FILTER (WHERE e.kind = \(RevocationKind.signature.rawValue))
-                       AS generation,
+                   max(e.ver) FILTER (WHERE e.kind IN (
+                       \(RevocationKind.signature.rawValue),
+                       \(RevocationKind.accountState.rawValue)
+                   )) AS generation,
                    bool_or(e.kind = \(RevocationKind.sessions.rawValue)
                        AND NOT EXISTS (
                            SELECT FROM session_ends c
@@ -108,7 +110,9 @@ extension RevocationLog {
                        AS version
               FROM e
              WHERE e.kind IN (
-                       \(RevocationKind.signature.rawValue), \(RevocationKind.sessions.rawValue)
+                       \(RevocationKind.signature.rawValue),
+                       \(RevocationKind.accountState.rawValue),
+                       \(RevocationKind.sessions.rawValue)
                    )
              GROUP BY e.subject
         ), rotated AS (

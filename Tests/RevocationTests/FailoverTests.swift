@@ -1,6 +1,8 @@
 // A real failover: a streaming standby that missed the last commits of its primary is promoted when
 // the primary dies. The nodes find it by themselves, see that history changed, and write back what
 // they know to be revoked before they answer another check.
+import Access
+import Accounts
 import ClusterKit
 import Glibc
 import Postgres
@@ -9,6 +11,7 @@ import Revocation
 import Sessions
 import TestKit
 import Testing
+import Web
 
 @Suite(.serialized) struct FailoverTests {
     @Test
@@ -68,6 +71,66 @@ import Testing
         await standby.stop()
         await primary.stop()
     }
+
+    /// The entries alone would be over within the hour, and then everything good again.
+    @Test func `An account and a key whose end was lost in a failover are ended anew (H7, W10)`()
+        async throws
+    {
+        let primary = try await PostgresServer.start()
+        let standby = try await primary.standby()
+        try await Cluster.run(2, on: primary, standby: standby) { cluster in
+            let ada = try await cluster.signUp()
+            let kept = try await cluster.signIn()
+            let bob = try await cluster.signUp("bob")
+            let ended = try await cluster.signIn("bob")
+            let key = try #require(APIKeyID("00000000-0000-7000-8000-00000000c001"))
+            try await cluster.run(
+                """
+                INSERT INTO account_roles (account_id, role_id, granted_at)
+                VALUES ('\(ada)', '\(BuiltInRole.admin)', now());
+                INSERT INTO accounts (
+                    id, kind, username, username_canonical, created_at, updated_at
+                )
+                VALUES ('\(Self.service)', 'service', 'robot', 'robot', now(), now());
+                INSERT INTO account_signatures (account_id, generation, rotated_at)
+                VALUES ('\(Self.service)', 1, now());
+                INSERT INTO api_keys (id, account_id, name, digest, created_at)
+                VALUES ('\(key)', '\(Self.service)', 'k', sha256('k'), now());
+                """
+            )
+            try await Self.cutOff(standby, from: cluster)
+            let administration = cluster.nodes[0].web.administration
+            try await administration.changeState.disable(bob, by: .terminal, cluster.trace())
+            let service = try #require(AccountID(Self.service))
+            try await administration.keys.revoke(key, of: service, by: .terminal, cluster.trace())
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+
+            try await primary.crash()
+            try await standby.promote()
+            try await Self.untilAnswered(cluster)
+
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+            #expect(
+                try await cluster.text("SELECT state FROM accounts WHERE id = '\(bob)'")
+                    == "disabled"
+            )
+            await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(ended) }
+            #expect(
+                try await cluster.number(
+                    "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL"
+                ) == 1
+            )
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+            try await administration.changeState.enable(bob, by: .terminal, cluster.trace())
+            let fresh = try await cluster.signIn("bob", on: 1)
+            #expect(try await cluster.isGoodEverywhere(fresh.accessToken))
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+        }
+        await standby.stop()
+        await primary.stop()
+    }
+
+    private static let service = "00000000-0000-7000-8000-00000000c002"
 
     /// Which sessions were ended is lost with the primary; that some were is not.
     @Test func `A standby that missed collapsed ends outdates the whole account (H25, H7, W10)`()
