@@ -1,7 +1,7 @@
 // Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names
 // who acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, changes no
-// credentials and ends no sessions (row 177), and is over when whoever acts is disabled, logs out
-// everywhere or may not do this any more. Switched off unless the site wants it.
+// credentials and ends no sessions (row 177), and is over when whoever acts is disabled, logs out,
+// or what he or the other holds has changed. Switched off unless the site wants it.
 package import Access
 import Accounts
 import Audit
@@ -130,10 +130,10 @@ package struct Impersonate: Sendable {
             transaction,
             grants in
             try grants.allow([Self.permission], in: .everywhere)
-            // Whoever has logged out everywhere since he was let in here gets no new token by it.
+            // Whoever has logged out since he was let in here gets no new token by it.
             let generation = caller.signatureGeneration
             let version = try await transaction.first(
-                ImpersonateStore.findActor(actor.account, generation)
+                ImpersonateStore.findActor(actor.account, generation, caller.sessionID)
             )
             guard let version else { throw ImpersonationRefusal.outdated }
             guard let row = try await transaction.first(query) else {
@@ -141,6 +141,7 @@ package struct Impersonate: Sendable {
             }
             let acting = TokenActor(
                 accountID: actor.account,
+                sessionID: caller.sessionID,
                 signatureGeneration: generation,
                 rightsVersion: version
             )

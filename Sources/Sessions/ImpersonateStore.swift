@@ -7,19 +7,23 @@ import Primitives
 /// Statements of impersonation.
 enum ImpersonateStore {
     /// The version of what `$1` may do, who is to act for somebody; no row where he may not be
-    /// used, or his tokens of generation `$2` are outdated by now.
+    /// used, his tokens of generation `$2` are outdated by now, or his session `$3` is over.
     static let findActor = Statement(
         "sessions.find_actor",
         """
         SELECT a.rights_version
           FROM accounts a
           JOIN account_signatures g ON g.account_id = a.id
+          JOIN sessions s ON s.account_id = a.id
          WHERE a.id = $1
            AND a.state = 'active'
            AND g.generation = $2
+           AND s.id = $3
+           AND s.revoked_at IS NULL
         """,
         binds: AccountID.self,
         Int64.self,
+        SessionID.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
 

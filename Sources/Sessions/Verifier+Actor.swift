@@ -1,7 +1,8 @@
 // A token in which somebody acts for its owner is held against him as well: it is over when he is
-// disabled or deleted, has logged out everywhere or has lost the permission (row 177, W1, W11). His
-// tokens' end is in the log and is looked for as the owner's is; what he may do is resolved in the
-// node, as of a version that the log does not outdate. None of it is read for each request.
+// disabled or deleted, when the session is over in which he began, and with any change of what
+// either of them holds, for it was looked at only then that he holds no less (row 177, W1, W11).
+// His tokens' end is in the log and is looked for as the owner's is; whether he still may is
+// resolved in the node, for a role of his may have changed. Nothing is read for each request.
 import Access
 import Primitives
 import Revocation
@@ -12,6 +13,11 @@ extension Verifier {
     static func isOutdated(_ actor: TokenActor, _ set: borrowing RevocationSet) -> Bool {
         isBelow(actor.signatureGeneration, .init(.signature, actor.accountID), set)
             || isBelow(actor.signatureGeneration, .init(.accountState, actor.accountID), set)
+            || isBelow(actor.rightsVersion, .init(.rights, actor.accountID), set)
+            || set.contains(RevocationSubject(.session, actor.sessionID))
+            // Which of his sessions have ended is not in the log any more (H25): he begins anew.
+            || set.hasHeld(.sessions)
+                && set.lowestVersion(of: .init(.sessions, actor.accountID)) != nil
     }
 
     /// What would end that somebody acts, for the sampler, as of what was found; nil where he may
@@ -22,10 +28,9 @@ extension Verifier {
     /// - Throws: a fault where his rights or roles cannot be read. Then nothing is accepted (W10).
     func acting(_ actor: TokenActor?, at now: Timestamp) async throws -> [CoveredBy]? {
         guard let actor else { return [] }
-        let lowest = look { $0.lowestVersion(of: .init(.rights, actor.accountID)) }
         let question = RightsQuestion(
             actor.accountID,
-            version: max(actor.rightsVersion, lowest ?? .min),
+            version: actor.rightsVersion,
             generation: actor.signatureGeneration
         )
         let held = try await rights.rights(of: question, at: now).unscoped
@@ -40,7 +45,8 @@ extension Verifier {
                 RevocationSubject(.accountState, actor.accountID),
                 above: actor.signatureGeneration
             ),
-            CoveredBy(RevocationSubject(.rights, actor.accountID), above: question.version),
+            CoveredBy(RevocationSubject(.rights, actor.accountID), above: actor.rightsVersion),
+            CoveredBy(RevocationSubject(.session, actor.sessionID)),
         ]
     }
 }

@@ -120,9 +120,9 @@ package struct Verifier: Sendable {
             let standing = standing
             switch readIndex.look({ find(claims, standing, $0, answered) }) {
             case .good(let version):
-                guard let acting = try await acting(claims.actor, at: standing.now) else {
-                    return .refused(.revoked, claims)
-                }
+                guard let acting = try await acting(claims.actor, at: standing.now),
+                    claims.actor == nil || version <= claims.rightsVersion
+                else { return .refused(.revoked, claims) }
                 if let sample { accepted(sample, claims, rightsVersion: version, acting) }
                 return .accepted(claims.asOf(version, at: standing.now))
             case .flawed(let flaw): return .refused(flaw, claims)

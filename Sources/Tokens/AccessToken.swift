@@ -253,13 +253,18 @@ package struct AccessTokenChecker: Sendable {
 
         struct Actor: Decodable {
             let sub: String
+            let sid: String
             let sgn: Int64
             let rlv: Int64
 
             var actor: TokenActor? {
-                AccountID(sub).map {
-                    TokenActor(accountID: $0, signatureGeneration: sgn, rightsVersion: rlv)
-                }
+                guard let account = AccountID(sub), let session = SessionID(sid) else { return nil }
+                return TokenActor(
+                    accountID: account,
+                    sessionID: session,
+                    signatureGeneration: sgn,
+                    rightsVersion: rlv
+                )
             }
         }
 

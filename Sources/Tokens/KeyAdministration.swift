@@ -193,7 +193,8 @@ extension KeyKeeper {
         }
         guard let isRemoved else { throw KeyRefusal.notFound }
         guard isRemoved else { throw KeyRefusal.inUse }
-        // Nobody signs with it any more: each mint asks the database which key signs.
+        // Each mint asks the database which key signs. One that has asked already and waits for a
+        // lock may still sign with this one, and gives what is refused everywhere.
         try await reload()
     }
 }

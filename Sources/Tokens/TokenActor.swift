@@ -7,21 +7,30 @@ package import Primitives
 package struct TokenActor: Hashable, Sendable {
     /// `sub`: his own account.
     package let accountID: AccountID
+    /// `sid`: the session of his in which he began.
+    package let sessionID: SessionID
     /// `sgn`: the generation of his signature when he began.
     package let signatureGeneration: Int64
     /// `rlv`: the version of his rights when he began.
     package let rightsVersion: Int64
 
     /// Somebody who acts for another.
-    package init(accountID: AccountID, signatureGeneration: Int64, rightsVersion: Int64) {
+    package init(
+        accountID: AccountID,
+        sessionID: SessionID,
+        signatureGeneration: Int64,
+        rightsVersion: Int64
+    ) {
         self.accountID = accountID
+        self.sessionID = sessionID
         self.signatureGeneration = signatureGeneration
         self.rightsVersion = rightsVersion
     }
 
     /// `act` as it is written in a token.
     var json: String {
-        "{\"sub\":\"\(accountID)\",\"sgn\":\(signatureGeneration),\"rlv\":\(rightsVersion)}"
+        "{\"sub\":\"\(accountID)\",\"sid\":\"\(sessionID)\","
+            + "\"sgn\":\(signatureGeneration),\"rlv\":\(rightsVersion)}"
     }
 }
 

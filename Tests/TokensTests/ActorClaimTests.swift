@@ -26,13 +26,14 @@ import Web
             )
             claims.actor = TokenActor(
                 accountID: account,
+                sessionID: claims.sessionID,
                 signatureGeneration: 7,
                 rightsVersion: 1_795_241_228_123_456
             )
             let text = try AccessTokenWriter.sign(claims, issuer: checker.issuer, with: key)
             let read = try checker.check(text.utf8, ring: ring, horizon: .days(1))
             #expect(read.actor == claims.actor && read.actorID == account)
-            for broken in ["sub", "sgn", "rlv"] {
+            for broken in ["sub", "sid", "sgn", "rlv"] {
                 let parts = text.split(separator: ".").map(String.init)
                 let payload = String(
                     decoding: try #require(Base64URL.decode(Array(parts[1].utf8))),
