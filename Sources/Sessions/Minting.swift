@@ -105,8 +105,7 @@ struct MintRow: Sendable {
     ///
     /// Rights and their version are of one snapshot, that of the statement: a row that was locked
     /// or changed after a wait is newer, and beside older roles its version would hide from every
-    /// node that a role was taken meanwhile (W11). The organisation of the session is left out
-    /// while the account may not act in it.
+    /// node that a role was taken meanwhile (W11).
     static func columns(session s: String, account a: String, lifetime: Int) -> String {
         """
         \(s).id, \(s).account_id, \(s).signature_generation, \(s).refresh_generation,
@@ -125,13 +124,7 @@ struct MintRow: Sendable {
                   FROM account_roles ar
                  WHERE ar.account_id = \(s).account_id
                    AND ar.expires_at > statement_timestamp()),
-               (SELECT m.organisation_id
-                  FROM organisation_members m
-                  JOIN organisations n ON n.id = m.organisation_id
-                 WHERE m.account_id = \(s).account_id
-                   AND m.organisation_id = \(s).organisation_id
-                   AND n.state = 'active'),
-               \(s).actor_id,
+               \(s).organisation_id, \(s).actor_id,
                \(KeyStore.signing)
         """
     }

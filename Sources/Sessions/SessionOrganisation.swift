@@ -1,6 +1,7 @@
 // The organisation that a session is for. Its tokens name it from the next refresh on, and `X-Org`
 // may name no other then. It is a choice and no right: what is held there is looked up at each
-// check, and a token names the organisation only while its account may act in it.
+// check. A session stays for an organisation that is closed to it, and is refused there, until
+// another one is chosen, or none: what was asked for in one is never answered for all (W10).
 import Access
 import Audit
 package import Postgres

@@ -43,14 +43,20 @@ package enum SessionOrganisationStore {
              WHERE g.account_id = $2
                AND (SELECT is_allowed FROM allowed)
                FOR SHARE
+        ), living AS MATERIALIZED (
+            SELECT s.id
+              FROM sessions s
+              JOIN signature g ON g.account_id = s.account_id
+             WHERE s.id = $1
+               AND s.signature_generation = g.generation
+               AND s.revoked_at IS NULL
+               FOR NO KEY UPDATE OF s
         ), chosen AS (
             UPDATE sessions s
                SET organisation_id = $3
-              FROM signature g
-             WHERE s.id = $1
-               AND s.account_id = g.account_id
-               AND s.signature_generation = g.generation
-               AND s.revoked_at IS NULL
+              FROM living l
+             WHERE s.id = l.id
+               AND s.organisation_id IS DISTINCT FROM $3
             RETURNING s.id, s.account_id, s.organisation_id
         ), \(AuditLog.append(
             as: "audited",
@@ -61,7 +67,7 @@ package enum SessionOrganisationStore {
             from: "chosen",
             binds: 4
         ))
-        SELECT EXISTS (SELECT FROM allowed), EXISTS (SELECT FROM chosen)
+        SELECT EXISTS (SELECT FROM allowed), EXISTS (SELECT FROM living)
         """,
         kind: .solo,
         binds: SessionID.self,

@@ -170,7 +170,8 @@ import Testing
     }
 
     @Test
-    func `an organisation that is closed or left is named by no token that is minted then (W11)`()
+    func
+        `a session whose organisation is closed or left is refused until it changes (W10, W11)`()
         async throws
     {
         let scene = try await Scene()
@@ -187,16 +188,15 @@ import Testing
         try await scene.set("disabled")
         #expect(try await verdicts(tokens) == refuses)
         tokens = try await scene.refresh(tokens)
-        #expect(try await scene.named(tokens) == nil)
+        #expect(try await verdicts(tokens) == refuses)
         try await scene.set("active")
-        tokens = try await scene.refresh(tokens)
         #expect(try await scene.named(tokens) == scene.own.id)
         let left = try await scene.own.send(scene.desk, "DELETE", "/members/\(scene.person.id)")
         #expect(left.status == 204)
         #expect(try await verdicts(tokens) == refuses)
         tokens = try await scene.refresh(tokens)
-        #expect(try await scene.named(tokens) == nil)
-        // Not by a change of the password either, which mints too.
+        #expect(try await verdicts(tokens) == refuses)
+        // A change of the password mints too.
         let fresh = "another horse \(scene.own.name)"
         scene.cluster.secrets.add(fresh, "password")
         let changed = try await scene.cluster.node.send(
@@ -209,7 +209,18 @@ import Testing
                 """
         )
         #expect(changed.status == 200, "\(changed.body)")
-        #expect(try await scene.named(try Tokens(changed)) == nil)
+        tokens = try Tokens(changed)
+        #expect(try await verdicts(tokens) == refuses)
+        let none = try await scene.cluster.node.send(
+            "PUT",
+            Self.path,
+            tokens.bearer,
+            json: "{\"organisation_id\":null}"
+        )
+        #expect(none.status == 204, "\(none.body)")
+        tokens = try await scene.refresh(tokens)
+        #expect(try await scene.named(tokens) == nil)
+        #expect(try await verdicts(tokens) == scene.cluster.nodes.map { _ in 200 })
     }
 
     @Test func `who must replace his password can do so for an organisation (S4-T10)`() async throws
