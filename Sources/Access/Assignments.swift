@@ -169,6 +169,9 @@ package struct Assignments: Sendable {
     ) async throws -> Int64 {
         try Self.check(scope, grantor.realm)
         return try await revoker.transaction { transaction in
+            if let organisation = scope.organisationID {
+                _ = try await transaction.rows(OrganisationStore.share(organisation))
+            }
             let grants = try await Grants(transaction, by: grantor, changing: [account])
             try await grants.allowChange(of: account)
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)

@@ -168,6 +168,8 @@ extension Organisations {
         try Self.check(id, grantor.realm)
         let binds = AuditBinds(trace, entropy: entropy)
         try await revoker.transaction { transaction in
+            // Whoever removes the organisation touches the same rows.
+            _ = try await transaction.rows(OrganisationStore.share(id))
             let grants = try await Grants(transaction, by: grantor, changing: [account])
             try grants.allow([Self.permission], in: .organisation(id))
             try await grants.allowChange(of: account)

@@ -172,6 +172,8 @@ enum OrganisationStore {
     )
 
     /// Removes an organisation with its memberships and the roles that are held in it.
+    ///
+    /// Memberships before roles, as whoever drops one member does.
     static let remove = RevokingStatement(
         "organisations.remove",
         """
@@ -180,9 +182,16 @@ enum OrganisationStore {
              WHERE o.id = $1
             RETURNING o.id, o.name, \(GrowingVersion.next("o.generation")) AS generation
         ), parted AS (
-            DELETE FROM organisation_members m USING removed r WHERE m.organisation_id = r.id
+            DELETE FROM organisation_members m
+             USING removed r
+             WHERE m.organisation_id = r.id
+            RETURNING m.account_id
         ), stripped AS (
-            DELETE FROM account_roles ar USING removed r WHERE ar.scope = 'org:' || r.id
+            DELETE FROM account_roles ar
+             USING removed r
+             WHERE ar.scope = 'org:' || r.id
+               AND ar.scope <> ''
+               AND (SELECT count(*) FROM parted) >= 0
         ), \(RevocationLog.append(
             as: "logged",
             .tenant,

@@ -165,7 +165,11 @@ package struct Organisations: Sendable {
     ) async throws -> OrganisationView {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await revoker.transaction { transaction in
-            if state != nil { try await takeAll(id, by: grantor, transaction) }
+            if let state {
+                // What is woken lasts; what is put to sleep does not.
+                let time: HeldTime = state == .active ? .until(nil) : .now
+                try await takeAll(id, for: time, by: grantor, transaction)
+            }
             let changed = try await transaction.first(
                 OrganisationStore.update(
                     id,
@@ -219,6 +223,7 @@ package struct Organisations: Sendable {
     /// it holds none. No member is locked, whatever their number.
     private func takeAll(
         _ id: OrganisationID,
+        for time: HeldTime = .now,
         by grantor: Grantor,
         _ transaction: RevokingTransaction
     ) async throws {
@@ -226,7 +231,7 @@ package struct Organisations: Sendable {
         let grants = try await Grants(transaction, by: grantor)
         let scope = RoleScope.organisation(id)
         let roles = try await transaction.rows(OrganisationStore.rolesHeld(scope.text))
-        try await grants.allowGiving(roles, in: scope)
+        try await grants.allowGiving(roles, in: scope, for: time)
     }
 
     /// What is outside a delegate's organisation is not there.
