@@ -217,6 +217,10 @@ final class VerifyDesk: @unchecked Sendable {
             guard let place = head.token else { return .general }
             switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
             case .success(let found):
+                if let own = found.claims.organisationID {
+                    guard stays(in: own, named: organisation, requirements) else { return .general }
+                    organisation = own
+                }
                 credential = verifier.isOver(found.claims) ? .flawed(.expired) : .token(found)
             case .failure(.flaw(let flaw)): credential = .flawed(flaw)
             case .failure(.unknown): return .general
@@ -284,7 +288,7 @@ final class VerifyDesk: @unchecked Sendable {
 
     private enum Stranger: Error {
         case flaw(CredentialFlaw)
-        /// A key that this node has not met, or an organisation: finding out takes a wait.
+        /// A key that this node has not met: finding out takes a wait.
         case unknown
     }
 
@@ -295,7 +299,6 @@ final class VerifyDesk: @unchecked Sendable {
         case .flawed(let flaw): return .failure(.flaw(flaw))
         case .unknownKey: return .failure(.unknown)
         case .genuine(let claims):
-            guard claims.organisationID == nil else { return .failure(.unknown) }
             let token = CheckedToken(claims, key: claims.isKey ? text : nil)
             tokens.insert(token, for: text)
             return .success(token)

@@ -37,12 +37,20 @@ import Testing
         claims.expiresAt = now + .seconds(-400)
         let old = try AccessTokenWriter.sign(claims, issuer: issuer, with: key)
         let text = String(decoding: good.accessToken.exposed, as: UTF8.self)
+        // Sessions for an organisation: where he is a member, and where nobody may act.
+        let plain = try await cluster.claims(good)
+        let placed = try [1, 2].map { number in
+            var claims = plain
+            claims.organisationID = OrganisationID(organisation(number))
+            return try AccessTokenWriter.sign(claims, issuer: issuer, with: key)
+        }
         var grammar = GatewayGrammar(
             seed: seed,
             GatewayGrammar.Tokens(
-                good: [text],
+                good: paths.isEmpty ? [text, text, placed[0]] : [text],
                 bad: [
                     String(decoding: dead.accessToken.exposed, as: UTF8.self), old, "a.b.c", "x",
+                    placed[1],
                     text + "A", String(text.dropLast(2)) + "AA", text + "=", "é",
                     String(repeating: "t", count: 5000),
                 ]
