@@ -124,7 +124,14 @@ import Testing
         )
         for (call, answer) in try await send(calls, cluster, tokens) {
             let status = known["\(call.name) \(call.method)"]
-            #expect(answer.status == status, "\(call.name) \(answer.body)")
+            guard answer.status == 503 else {
+                #expect(answer.status == status, "\(call.name) \(answer.body)")
+                continue
+            }
+            // Connections come back one after the other.
+            try await eventually("\(call.name) works", patience: .seconds(60)) {
+                try await send([call], cluster, tokens).first?.answer.status == status
+            }
         }
     }
 

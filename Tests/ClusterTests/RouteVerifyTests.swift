@@ -250,6 +250,23 @@ import Testing
     }
 
     @Test
+    func `nodes that do not take in such a change are found out by the same watch (W11)`()
+        async throws
+    {
+        var plan = Self.plan()
+        plan.variables["WATCHWORD_MUTANT"] = "stale-routes"
+        try await Cluster.run(plan) { cluster in
+            let root = try await cluster.signIn(cluster.administrator).bearer
+            try await Self.put([Self.rule("/a", Self.open)], cluster, root)
+            var stale = 0
+            for source in Source.allCases {
+                if try await Self.ask(cluster, source, "/a").status != 200 { stale += 1 }
+            }
+            #expect(stale > 0)
+        }
+    }
+
+    @Test
     func `behind nginx rules guard every path of an application (row 235)`() async throws {
         var plan = Cluster.Plan()
         plan.nodes = 2
