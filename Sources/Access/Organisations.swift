@@ -231,7 +231,12 @@ package struct Organisations: Sendable {
         let grants = try await Grants(transaction, by: grantor)
         let scope = RoleScope.organisation(id)
         let roles = try await transaction.rows(OrganisationStore.rolesHeld(scope.text))
-        try await grants.allowGiving(roles, in: scope, for: time)
+        do {
+            try await grants.allowGiving(roles, in: scope, for: time)
+        } catch GrantRefusal.endsSooner {
+            // There is no end to give here.
+            throw GrantRefusal.notHeld
+        }
     }
 
     /// What is outside a delegate's organisation is not there.

@@ -221,4 +221,61 @@ import Testing
         try await scene.lendForEver()
         #expect(try await scene.call("PATCH", "/roles/\(id)", "{\(held)}").status == 200)
     }
+
+    @Test
+    func `who makes keys for some time makes none that lasts longer (row 169)`() async throws {
+        let scene = try await Scene(try await Cluster.shared())
+        let role = try await scene.cluster.sql(
+            "SELECT id FROM roles WHERE name = 'base-\(scene.boss.id.suffix(12))'"
+        )
+        let json = "{\"role\":\"\(role)\",\"expires_at\":\"\(scene.end)\"}"
+        #expect(
+            try await scene.root.send("POST", "/\(scene.boss.id)/roles", json: json).status == 200
+        )
+        let made = try await scene.root.client.send(
+            "POST",
+            "/v1/admin/service-accounts",
+            scene.root.tokens.bearer,
+            json: "{\"name\":\"empty-\(scene.boss.id.suffix(12))\"}"
+        )
+        let keys = "/service-accounts/\(try #require(made.text("id")))/keys"
+        // The service holds nothing yet; what it gets one day would be the key's.
+        expectTooLong(try await scene.call("POST", keys, "{\"name\":\"k\"}"), "for ever")
+        let fit = "{\"name\":\"k\",\"expires_at\":\"\(scene.end)\"}"
+        let key = try await scene.call("POST", keys, fit)
+        #expect(key.status == 201, "\(key.body)")
+    }
+
+    @Test
+    func `what is woken with an organisation is held for good by whoever wakes it (row 169)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let cluster = scene.cluster
+        try await cluster.grant(
+            "org-\(scene.boss.id.suffix(12))",
+            ["organisations:write"],
+            to: scene.boss
+        )
+        let boss = try await cluster.signIn(scene.boss)
+        let org = try await TestOrganisation(scene.root)
+        try await org.add(scene.clerk, by: scene.root)
+        try await org.give([scene.permission], to: scene.clerk, by: scene.root)
+        func change(_ state: String, _ bearer: [(String, String)]) async throws -> HTTPAnswer {
+            try await cluster.node.send(
+                "PATCH",
+                "/v1/admin/organisations/\(org.id)",
+                bearer + [("If-Match", "*")],
+                json: "{\"state\":\"\(state)\"}"
+            )
+        }
+        let slept = try await change("disabled", boss.bearer)
+        #expect(slept.status == 200, "\(slept.body)")
+        let refused = try await change("active", boss.bearer)
+        #expect(refused.status == 403 && refused.code == "permission-not-held", "\(refused.body)")
+        let state = try await cluster.sql("SELECT state FROM organisations WHERE id = '\(org.id)'")
+        #expect(state == "disabled")
+        let woken = try await change("active", scene.root.tokens.bearer)
+        #expect(woken.status == 200, "\(woken.body)")
+    }
 }
