@@ -206,6 +206,14 @@ class Postgres:
     def query(self, sql):
         return self.ask(sql, "watchword")
 
+    def session(self):
+        """A psql that takes statements for as long as its input is open."""
+        return subprocess.Popen(
+            [program("psql"), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1",
+             "-h", self.folder, "-U", "postgres", "-d", "watchword"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+        )
+
     def transactions(self):
         """How many transactions its databases have committed so far, as far as it has counted."""
         return int(self.query("SELECT sum(xact_commit) FROM pg_stat_database"))

@@ -35,11 +35,16 @@ extension ReadIndex {
         let long = Deadline(begun + (limit ?? max(readLimit, Self.wholeLimit)))
         var present: RevocationSet?
         var reading: Reading?
+        if case .since = scope { reading = try await glance(short) }
+        // Ends when what has been read counts as covered.
+        let looks = reading == nil
+        if looks { state.withLock { $0.looking += 1 } }
+        defer { if looks { endLook() } }
         switch scope {
+        case _ where reading != nil: break
         case .since(let low, _):
-            reading = try await glance(short)
             let limit = wasLate ? long : short
-            if reading == nil { reading = try await readAtOnce(since: low, deadline: limit) }
+            reading = try await readAtOnce(since: low, deadline: limit)
             if reading == nil { (reading, _) = try await readPages(since: low, deadline: long) }
         case .everything: (reading, present) = try await readPages(since: nil, deadline: long)
         }
@@ -83,9 +88,37 @@ extension ReadIndex {
         guard let reading = try await database.first(RevocationLog.glance(), deadline: deadline)
         else { throw ReadIndexFault.unconfirmed }
         compareClocks(reading)
-        guard reading.hasSnapshot(of: state.withLock { $0.covered }) else { return nil }
+        if !isCovered(reading) {
+            // What this one lacks another may be bringing: a hundred thousand are read once.
+            await othersLook()
+            guard isCovered(reading) else { return nil }
+        }
         glances.increment()
         return reading
+    }
+
+    private func isCovered(_ reading: Reading) -> Bool {
+        reading.hasSnapshot(of: state.withLock { $0.covered })
+    }
+
+    /// Returns when a look into the log that is under way has ended; at once where there is none.
+    private func othersLook() async {
+        await withCheckedContinuation { continuation in
+            let isAlone = state.withLock { state in
+                if state.looking > 0 { state.bystanders.append(continuation) }
+                return state.looking == 0
+            }
+            if isAlone { continuation.resume() }
+        }
+    }
+
+    private func endLook() {
+        let woken = state.withLock { state in
+            state.looking -= 1
+            defer { state.bystanders = [] }
+            return state.bystanders
+        }
+        for continuation in woken { continuation.resume() }
     }
 
     /// What came since a cursor; nil where that is too much for one answer.

@@ -71,6 +71,9 @@ package final class ReadIndex: Sendable {
         var covered: Reading?
         /// Whether the last reading found the snapshot of the one before.
         var isQuiet = false
+        /// How many reads look into the log, and who waits for what they bring.
+        var looking = 0
+        var bystanders: [CheckedContinuation<Void, Never>] = []
         /// Before this no further batch is closed.
         var nextStart = MonotonicInstant(nanoseconds: 0)
         /// Whether the last read was not answered in time.

@@ -68,4 +68,45 @@ import Testing
             }
         }
     }
+
+    /// How many reads have looked into the log.
+    private func looks(_ cluster: Cluster) -> Int {
+        cluster.nodes[0].value("watchword_revocation_reads_total") - glances(cluster)
+    }
+
+    @Test func `Two batches on the wire look into the log once for one change`() async throws {
+        // Without WAL for standbys a lock takes no transaction number: the snapshot stays as it is.
+        let server = try await PostgresServer.start(
+            settings: ["wal_level=minimal", "max_wal_senders=0"]
+        )
+        try await Cluster.run(on: server) { cluster in
+            let index = cluster.nodes[0].readIndex
+            let session = SessionID(high: 7, low: 8)
+            try await settle(cluster)
+            let before = looks(cluster)
+            let other = cluster.makePool(applicationName: "other")
+            try await cluster.run(
+                """
+                INSERT INTO revocation_log (kind, subject, expires_at)
+                VALUES (2, uuid_send('\(session)'), revocation_expiry())
+                """
+            )
+            try await withThrowingTaskGroup { group in
+                try await other.transaction { locker in
+                    try await locker.script("LOCK TABLE revocation_log IN ACCESS EXCLUSIVE MODE")
+                    group.addTask { try await index.confirm() }
+                    try await until("the first looks") { looks(cluster) > before }
+                    let reads = cluster.nodes[0].value("watchword_revocation_reads_total")
+                    group.addTask { try await index.confirm() }
+                    try await until("the second reads") {
+                        cluster.nodes[0].value("watchword_revocation_reads_total") > reads
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(index.look { $0.contains(.init(.session, session)) })
+            #expect(looks(cluster) == before + 1)
+            await other.close()
+        }
+    }
 }
