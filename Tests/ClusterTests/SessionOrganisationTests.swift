@@ -91,6 +91,46 @@ import Testing
     }
 
     @Test
+    func `decisions about the caller are made for the organisation of the token (row 175)`()
+        async throws
+    {
+        let scene = try await Scene()
+        let name = "everywhere-\(scene.person.id.suffix(12))"
+        try await scene.cluster.grant(name, ["bills:write"], to: scene.person)
+        let tokens = try Tokens(try await scene.logIn(scene.own.id))
+        let plain = try await scene.cluster.signIn(scene.person)
+        /// Whether both ways of asking say so on every node.
+        func decide(_ kind: String, _ tokens: Tokens, _ wanted: Bool) async throws {
+            for node in scene.cluster.nodes {
+                let batch = try await node.client.send(
+                    "POST",
+                    "/v1/authorize",
+                    tokens.bearer,
+                    json: "{\"checks\":[{\"permission\":\"\(kind):write\"}]}"
+                )
+                #expect(batch.body.contains("\"allowed\":\(wanted)"), "\(batch.body)")
+                let one = try await node.client.send(
+                    "POST",
+                    "/access/v1/evaluation",
+                    tokens.bearer,
+                    json: """
+                        {"subject":{"type":"user","id":"\(scene.person.id)"},
+                         "action":{"name":"write"},"resource":{"type":"\(kind)","id":"7"}}
+                        """
+                )
+                #expect(one.body.contains("\"decision\":\(wanted)"), "\(one.body)")
+            }
+        }
+        try await decide("orders", tokens, true)
+        try await decide("orders", plain, false)
+        try await decide("bills", tokens, true)
+        // What is held everywhere does not stand in for an organisation that is closed.
+        try await scene.set("disabled")
+        try await decide("bills", tokens, false)
+        try await decide("bills", plain, true)
+    }
+
+    @Test
     func `only who knows the password is told that an organisation is refused (W6)`() async throws {
         let scene = try await Scene()
         let count = "SELECT count(*) FROM sessions WHERE account_id = '\(scene.person.id)'"

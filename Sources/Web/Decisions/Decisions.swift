@@ -37,8 +37,17 @@ extension WebServices {
             }
         }
         let rights = try await resolve(Set(questions.map(\.subject)), claims)
-        let held = questions.map { question in
-            rights[question.subject]?.roles(in: question.organisation, on: question.resource) ?? []
+        let held = questions.map { question -> [RoleID] in
+            guard let rights = rights[question.subject] else { return [] }
+            var organisation = question.organisation
+            // What a token is for in one organisation is never answered for all.
+            if organisation == nil, question.subject == claims.accountID,
+                let own = claims.organisationID
+            {
+                guard rights.organisations.contains(own) else { return [] }
+                organisation = own
+            }
+            return rights.roles(in: organisation, on: question.resource)
         }
         let snapshot = try await roles.snapshot(knowing: Array(Set(held.joined())))
         return zip(questions, held).map { question, held in
