@@ -2,7 +2,7 @@
 // everywhere; what is held in an organisation or on a resource, and what has changed since a token
 // was minted, is read here once and remembered (revocation.md H28).
 package import Primitives
-import Revocation
+package import Revocation
 
 /// A role that is held, and where, and until when.
 package struct HeldRole: Hashable, Sendable {
@@ -88,6 +88,9 @@ package struct AccountRights: Sendable {
         }
         return found
     }
+
+    /// Whether each of its organisations stands as it was read, as far as `set` tells.
+    package func isCurrent(in set: borrowing RevocationSet) -> Bool { outdated(by: set).isEmpty }
 
     /// The same where the database lacks these generations of organisations: they count as disabled
     /// (W10), and everything else stands.

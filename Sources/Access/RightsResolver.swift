@@ -1,7 +1,8 @@
 // Reads what accounts hold, once for all who wait for the same one, and remembers it by account and
 // version: whoever changes rights raises the version in the same transaction. It must never answer
 // from a reading older than the version that is asked for, nor after something in it is over, nor
-// where the revocation log has told of a change of an organisation that is in it (W11).
+// where the revocation log has told of a change of an organisation that is in it, nor from one that
+// is newer than what the node has read of the log (W11).
 package import Postgres
 package import Primitives
 package import Revocation
@@ -149,6 +150,7 @@ package final class RightsResolver: Sendable {
         _ questions: [RightsQuestion]
     ) async throws -> [AccountID: AccountRights] {
         var answers: [AccountID: AccountRights] = [:]
+        var readings: [AccountID: Reading] = [:]
         let wanted = Dictionary(questions.map { ($0.account, $0.version) }, uniquingKeysWith: max)
         let accounts = Array(wanted.keys)
         for start in stride(from: 0, to: accounts.count, by: Self.chunk) {
@@ -157,7 +159,7 @@ package final class RightsResolver: Sendable {
             resolved.increment(by: part.count)
             let begun = MonotonicInstant.now
             for (account, rights) in try await database.rows(RightsStore.find(part)) {
-                remember(account, Reading(rights, readAt: begun))
+                readings[account] = Reading(rights, readAt: begun)
                 // A database that lacks the version cannot say what is held (W10).
                 let isNew = rights.version >= wanted[account] ?? .max
                 answers[account] = isNew ? rights : .none(version: wanted[account] ?? 0)
@@ -166,6 +168,11 @@ package final class RightsResolver: Sendable {
         for (account, version) in wanted where answers[account] == nil {
             answers[account] = AccountRights.none(version: version)
         }
+        // Roles are as old as what the node has read of the log. Somebody who loses a right, and
+        // gains one that gives nothing any more, must not be seen with the old role and the new
+        // right.
+        try await readIndex.confirm()
+        for (account, reading) in readings { remember(account, reading) }
         return answers
     }
 

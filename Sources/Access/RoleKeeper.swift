@@ -5,6 +5,7 @@
 package import Logging
 package import Postgres
 package import Primitives
+package import Revocation
 import ServiceLifecycle
 import Synchronization
 
@@ -24,6 +25,7 @@ package final class RoleKeeper: Service {
         var unread: [RoleID: Int] = [:]
     }
     private let database: any PostgresExecutor
+    private let readIndex: ReadIndex
     private let logger: Logger
     private let state = Mutex(State())
     private let reads = SharedRead<Reading>()
@@ -37,8 +39,14 @@ package final class RoleKeeper: Service {
     private static let absentLimit = 10_000
 
     /// A keeper that has loaded nothing yet.
-    package init(database: any PostgresExecutor, logger: Logger, metrics: MetricsRegistry) {
+    package init(
+        database: any PostgresExecutor,
+        readIndex: ReadIndex,
+        logger: Logger,
+        metrics: MetricsRegistry
+    ) {
         self.database = database
+        self.readIndex = readIndex
         self.logger = logger
         readTime = metrics.histogram(
             "watchword_roles_read_seconds",
@@ -56,16 +64,19 @@ package final class RoleKeeper: Service {
     /// The snapshot as it is now.
     package var snapshot: RoleSnapshot { state.withLock { $0.snapshot } }
 
-    /// The snapshot, and a number that is another one for each that was made.
-    package var current: (snapshot: RoleSnapshot, generation: Int) {
-        state.withLock { ($0.snapshot, $0.generation) }
+    /// The snapshot, a number that is another one for each that was made, and how many of the news
+    /// of the revocation log it has taken in.
+    package var current: (snapshot: RoleSnapshot, generation: Int, holds: Int) {
+        state.withLock { ($0.snapshot, $0.generation, $0.holds) }
     }
 
     /// How many of the news of the revocation log about roles the snapshot has taken in.
     package var heldChanges: Int { state.withLock { $0.holds } }
 
-    /// Reads all roles, page by page.
-    package func reload() async throws {
+    /// Reads all roles, page by page; before the node has read anything of the log.
+    package func load() async throws { try await reload {} }
+
+    private func reload(_ confirm: () async throws -> Void) async throws {
         let covered = heldChanges
         let begun = MonotonicInstant.now
         var all: [RoleDefinition] = []
@@ -75,6 +86,7 @@ package final class RoleKeeper: Service {
             all += page
             guard page.count == RoleReadStore.pageSize else { break }
         }
+        try await confirm()
         take(all, instead: nil, covering: covered)
         readTime.record(.now - begun)
     }
@@ -129,6 +141,9 @@ package final class RoleKeeper: Service {
             RoleReadStore.find(ids),
             deadline: .after(Self.readLimit)
         )
+        // No snapshot may be newer than what the node has read of the log: what somebody holds is
+        // as old as that.
+        try await readIndex.confirm()
         take(found, instead: ids, covering: covered)
         readTime.record(.now - begun)
     }
@@ -206,7 +221,9 @@ package final class RoleKeeper: Service {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(0.5)) }
                 turns += 1
                 if turns % 1200 == 0 {
-                    _ = try await reads.run(.roles) { try await reload() }
+                    _ = try await reads.run(.roles) {
+                        try await reload { try await readIndex.confirm() }
+                    }
                 } else {
                     try await mend()
                 }

@@ -28,6 +28,8 @@ package struct RevocationSet: Sendable {
     package private(set) var roleChanges = 0
     /// Each role that there was news of, with the number of the last; as many as there are roles.
     private var roleNews: [RoleID: Int] = [:]
+    /// Counts all that was news.
+    package private(set) var changes = 0
     /// Counts the news of the rules of gateways.
     package private(set) var routeChanges = 0
     /// Counts the news of organisations; whoever has compared with the last need not look again.
@@ -42,6 +44,7 @@ package struct RevocationSet: Sendable {
         let change = tables[Self.table(entry.subject, hash)].insert(entry, hash)
         guard change != .known else { return false }
         if change == .added { count += 1 }
+        changes += 1
         kindsSeen |= 1 << entry.subject.kind.rawValue
         if entry.subject.kind == .role {
             roleChanges += 1

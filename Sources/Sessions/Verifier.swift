@@ -225,12 +225,18 @@ extension Verifier {
     /// are at least as new as what the log has told of them (H27).
     package func confirm() async throws {
         try await readIndex.confirm()
-        let changes = readIndex.freshness.roleChanges
-        guard roles.heldChanges < changes else { return }
-        try await roles.catchUp(to: changes) { held in
-            readIndex.look { $0.rolesChanged(after: held) }
+        // Catching up reads the log too, which may tell of more; whoever judges looks (W11).
+        for _ in 0..<Self.turns {
+            let changes = readIndex.freshness.roleChanges
+            guard roles.heldChanges < changes else { return }
+            try await roles.catchUp(to: changes) { held in
+                readIndex.look { $0.rolesChanged(after: held) }
+            }
         }
     }
+
+    /// How often what is judged by may change while it is put together, before nobody is answered.
+    package static let turns = 8
 
     /// A read of the log that a request has waited for before its token was looked at.
     package struct Confirmation: Sendable {
@@ -341,7 +347,7 @@ extension Verifier {
 
     /// The version of its account's rights that an answer must have seen; a change of rights does
     /// not end tokens, it makes them be resolved anew (H28).
-    private static func rightsVersion(
+    static func rightsVersion(
         _ claims: AccessClaims,
         _ set: borrowing RevocationSet
     ) -> Int64 {

@@ -99,16 +99,6 @@ struct Node: Sendable {
             database: pool,
             logger: log("watchword.tokens")
         )
-        let roles = RoleKeeper(
-            database: pool,
-            logger: log("watchword.access"),
-            metrics: metrics
-        )
-        let routes = RouteKeeper(
-            isOn: settings.web.judgesRoutes,
-            database: pool,
-            logger: log("watchword.access")
-        )
         let readIndex = ReadIndex(
             database: pool,
             members: members,
@@ -118,6 +108,17 @@ struct Node: Sendable {
             clock: clock,
             logger: log("watchword.revocation"),
             metrics: metrics
+        )
+        let roles = RoleKeeper(
+            database: pool,
+            readIndex: readIndex,
+            logger: log("watchword.access"),
+            metrics: metrics
+        )
+        let routes = RouteKeeper(
+            isOn: settings.web.judgesRoutes,
+            database: pool,
+            logger: log("watchword.access")
         )
         let sampler = RevocationSampler(
             share: settings.revocation.samplerShare,

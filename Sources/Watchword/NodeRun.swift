@@ -55,7 +55,7 @@ extension Node {
         try await partitions.tend()
         try await horizon.assert()
         try await keys.start()
-        try await roles.reload()
+        try await roles.load()
         try await routes.reload()
         try await readIndex.load()
     }

@@ -4,6 +4,7 @@
 import Access
 import HTTPTypes
 import Primitives
+import Revocation
 import Sessions
 import Tokens
 
@@ -36,7 +37,20 @@ extension WebServices {
                 throw GateRefusal.permissionDenied
             }
         }
-        let rights = try await resolve(Set(questions.map(\.subject)), claims)
+        for _ in 0..<Verifier.turns {
+            let rights = try await resolve(Set(questions.map(\.subject)), claims)
+            if let answers = try await decide(questions, rights, claims) { return answers }
+            try await verifier.confirm()
+        }
+        throw ReadIndexFault.unconfirmed
+    }
+
+    /// Decides by what was read; nil where that is not true of one moment any more.
+    private func decide(
+        _ questions: [DecisionQuestion],
+        _ rights: [AccountID: AccountRights],
+        _ claims: AccessClaims
+    ) async throws -> [Bool]? {
         let held = questions.map { question -> [RoleID] in
             guard let rights = rights[question.subject] else { return [] }
             var organisation = question.organisation
@@ -49,7 +63,14 @@ extension WebServices {
             }
             return rights.roles(in: organisation, on: question.resource)
         }
-        let snapshot = try await roles.snapshot(knowing: Array(Set(held.joined())))
+        let all = Array(Set(held.joined()))
+        try await roles.learn(all)
+        let (snapshot, _, holds) = roles.current
+        let isOneMoment = rights.allSatisfy { account, rights in
+            verifier.isOneMoment(account, rights.version, rights, holds)
+        }
+        guard isOneMoment else { return nil }
+        guard !snapshot.doubts(all) else { throw RoleDoubt() }
         return zip(questions, held).map { question, held in
             let isOwn = question.subject == claims.accountID
             return Holding(

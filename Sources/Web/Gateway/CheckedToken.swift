@@ -10,7 +10,9 @@ internal import Tokens
 
 /// A token and its answer; belongs to one event loop.
 final class CheckedToken {
-    private(set) var claims: AccessClaims
+    /// What it says; lent, because a copy of it is half a dozen references counted up and down.
+    var claims: AccessClaims { _read { yield lent.claims } }
+    private var lent: Lent
     /// The text of an API key, to read it anew by; nil for a token.
     let key: [UInt8]?
     /// The roles that its account holds everywhere, as of `rightsVersion` and until `rightsEnd`.
@@ -26,11 +28,17 @@ final class CheckedToken {
     /// The same in organisations.
     private var organisations: [OrganisationID: OrganisationAnswer] = [:]
 
+    private final class Lent {
+        let claims: AccessClaims
+
+        init(_ claims: AccessClaims) { self.claims = claims }
+    }
+
     /// The most organisations of one token whose answers are remembered.
     private static let organisationLimit = 4
 
     init(_ claims: AccessClaims, key: [UInt8]? = nil) {
-        self.claims = claims
+        lent = Lent(claims)
         self.key = key
         takeCarried()
     }
@@ -57,7 +65,7 @@ final class CheckedToken {
 
     /// Takes the claims of an API key that was read anew.
     func renew(_ claims: AccessClaims) {
-        self.claims = claims
+        lent = Lent(claims)
         organisations = [:]
         rolesGeneration = -1
         held = []

@@ -4,6 +4,7 @@
 import Access
 import HTTPTypes
 import Primitives
+import Revocation
 import Sessions
 import Tokens
 
@@ -69,32 +70,37 @@ extension WebServices {
         in organisation: OrganisationID? = nil,
         on resource: String? = nil
     ) async throws -> Holding {
-        let held: [RoleID]
-        var generation: Int64?
-        if let carried = claims.roles, organisation == nil, resource == nil {
-            held = carried
-        } else {
-            let rights = try await rights(of: claims)
-            if let organisation, !rights.organisations.contains(organisation) {
+        for _ in 0..<Verifier.turns {
+            let version = verifier.rightsVersion(of: claims)
+            var rights: AccountRights?
+            var held = claims.roles ?? []
+            let isCarried = claims.roles != nil && version <= claims.rightsVersion
+            if !isCarried || organisation != nil || resource != nil {
+                let found = try await self.rights.rights(
+                    of: RightsQuestion(claims.accountID, version: version),
+                    at: verifier.standing.now
+                )
+                held = found.roles(in: organisation, on: resource)
+                rights = found
+            }
+            try await roles.learn(held)
+            let (snapshot, _, holds) = roles.current
+            guard verifier.isOneMoment(claims.accountID, version, rights, holds) else {
+                try await verifier.confirm()
+                continue
+            }
+            if let organisation, rights?.organisations.contains(organisation) != true {
                 throw OrganisationChoice.notMember
             }
-            generation = organisation.flatMap { rights.memberships[$0]?.generation }
-            held = rights.roles(in: organisation, on: resource)
+            guard !snapshot.doubts(held) else { throw RoleDoubt() }
+            return Holding(
+                roles: held,
+                snapshot: snapshot,
+                narrowedTo: claims.narrowedTo,
+                generation: organisation.flatMap { rights?.memberships[$0]?.generation }
+            )
         }
-        return Holding(
-            roles: held,
-            snapshot: try await roles.snapshot(knowing: held),
-            narrowedTo: claims.narrowedTo,
-            generation: generation
-        )
-    }
-
-    /// All that the account of a token holds, as new as the check of the token.
-    func rights(of claims: AccessClaims) async throws -> AccountRights {
-        try await rights.rights(
-            of: RightsQuestion(claims.accountID, version: claims.rightsVersion),
-            at: verifier.standing.now
-        )
+        throw ReadIndexFault.unconfirmed
     }
 }
 

@@ -3,14 +3,17 @@
 // (H28), what a role permits that this node has not met (H27). Asked once for a whole batch.
 internal import Access
 internal import Primitives
+internal import Revocation
 internal import Sessions
 internal import Tokens
 
-/// Something that only PostgreSQL can tell.
-enum Need {
+/// Something that must be read before an answer.
+enum Need: Error {
     case session(OpenQuestion)
     case rights(RightsQuestion)
     case roles([RoleID])
+    /// The log has told of more while the answer was put together.
+    case news
     /// An API key whose claims the log refuses.
     case key([UInt8])
 }
@@ -29,11 +32,13 @@ struct Settled {
         var sessions: [OpenQuestion] = []
         var rights: [RightsQuestion] = []
         var roles: Set<RoleID> = []
+        var isBehind = false
         for need in needs {
             switch need {
             case .session(let question): sessions.append(question)
             case .rights(let question): rights.append(question)
             case .roles(let ids): roles.formUnion(ids)
+            case .news: isBehind = true
             case .key(let text):
                 if keys[text] == nil { keys[text] = try await services.verifier.reread(text) }
             }
@@ -48,6 +53,7 @@ struct Settled {
             try await services.roles.learn(Array(roles))
             self.roles.formUnion(roles)
         }
+        if isBehind { try await services.verifier.confirm() }
     }
 
     /// Gives API keys the claims that were read anew for them.
@@ -64,19 +70,16 @@ struct Settled {
     /// What is needed to answer for `token`; nil for nothing, and then it knows what it holds.
     func need(
         of token: CheckedToken,
-        _ version: Int64,
-        _ snapshot: RoleSnapshot,
-        _ generation: Int,
-        _ services: WebServices,
-        _ standing: Verifier.Standing
+        _ place: VerifyDesk.Place,
+        _ services: WebServices
     ) -> Need? {
-        if !token.knowsRights(version, at: standing.now) {
-            let question = RightsQuestion(token.claims.accountID, version: version)
-            guard let found = rights(question, services, standing) else {
-                return .rights(question)
+        if !token.knowsRights(place.version, at: place.standing.now) {
+            switch rights(of: token, place, services) {
+            case .success(let found): token.take(found)
+            case .failure(let need): return need
             }
-            token.take(found)
         }
+        let (snapshot, generation, _) = place.known
         return token.rolesGeneration == generation ? nil : need(ofRoles: token.held, snapshot)
     }
 
@@ -86,13 +89,24 @@ struct Settled {
         return missing.isEmpty ? nil : .roles(missing)
     }
 
-    /// What an account holds, as far as that is known.
+    /// What the account of a token holds, or what is needed to know it.
+    ///
+    /// It is true of the moment of the look at the revocations that found the token good: where
+    /// they have grown since, they are looked at again.
     func rights(
-        _ question: RightsQuestion,
-        _ services: WebServices,
-        _ standing: Verifier.Standing
-    ) -> AccountRights? {
+        of token: CheckedToken,
+        _ place: VerifyDesk.Place,
+        _ services: WebServices
+    ) -> Result<AccountRights, Need> {
+        let question = RightsQuestion(token.claims.accountID, version: place.version)
         let told = rights[question.account].flatMap { $0.version >= question.version ? $0 : nil }
-        return told ?? services.rights.known(question, at: standing.now)
+        let known = services.rights.known(question, at: place.standing.now)
+        let (isToldStill, changes) = services.verifier.look { set in
+            (told?.isCurrent(in: set) ?? false, set.changes)
+        }
+        guard let found = known ?? (isToldStill ? told : nil) else {
+            return .failure(.rights(question))
+        }
+        return changes == place.changes ? .success(found) : .failure(.news)
     }
 }

@@ -54,10 +54,11 @@ extension VerifyDesk {
         _ place: Place,
         _ settled: Settled
     ) -> Need? {
-        let (roles, generation) = place.known
-        let question = RightsQuestion(token.claims.accountID, version: place.version)
-        guard let rights = settled.rights(question, services, place.standing) else {
-            return .rights(question)
+        let (roles, generation, _) = place.known
+        let rights: AccountRights
+        switch settled.rights(of: token, place, services) {
+        case .success(let found): rights = found
+        case .failure(let need): return need
         }
         guard let standing = rights.memberships[organisation], standing.isActive else {
             front.refuse(OrganisationChoice.notMember)
@@ -103,7 +104,7 @@ extension VerifyDesk {
         _ place: Place,
         _ dispatcher: Dispatcher
     ) -> OrganisationAnswer {
-        let (roles, generation) = place.known
+        let (roles, generation, _) = place.known
         let holding = Holding(roles: held, snapshot: roles, narrowedTo: token.claims.narrowedTo)
         let names = holding.names
         var reply = services.passReply(token.claims, names, organisation, ageInMilliseconds: 0)

@@ -28,21 +28,21 @@ final class VerifyDesk: @unchecked Sendable {
     let services: WebServices
     // Of the services, for reading without copying all of them.
     let verifier: Verifier
-    private let roleKeeper: RoleKeeper
+    let roleKeeper: RoleKeeper
     private let source: OriginalRequestSource
     private let readsRequirements: Bool
     private let believesEveryPeer: Bool
     /// The route rules; nil where they are off.
     let routes: RouteKeeper?
     private let mode: VerifyMode
-    private let counter: Counter
+    let counter: Counter
     private let batches: Histogram
     private var tokens: ByteCache<CheckedToken>
     private var queries = ByteCache<Requirements>(limit: 512, hashedBytes: .max)
     private var hosts = ByteCache<String>(limit: 512, hashedBytes: .max)
     /// The answer for whoever passes as nobody.
-    private var publicAnswer: PassTemplate?
-    private var waiting: [VerifyFront] = []
+    var publicAnswer: PassTemplate?
+    var waiting: [VerifyFront] = []
     private var sleepers: [CheckedContinuation<Void, Never>] = []
     private var draw: SampleDraw
     private var isEnding = false
@@ -52,13 +52,15 @@ final class VerifyDesk: @unchecked Sendable {
     /// How many requests wait for a reading that has been begun, and when the last was begun.
     private var flying = 0
     private var flownAt = MonotonicInstant.now
-    private var scratch = ByteBuffer()
-    private var second: Int64 = .min
-    private var date: [UInt8] = []
-    private var ids: RequestIDs
+    var scratch = ByteBuffer()
+    var second: Int64 = .min
+    var date: [UInt8] = []
+    var millisecond: Int64 = .min
+    var ageText: [UInt8] = []
+    var ids: RequestIDs
 
     /// The most that wait at one loop; more are turned away (W8).
-    private static let waitingLimit = 10_000
+    static let waitingLimit = 10_000
     /// As many as the read-index has on the wire.
     private static let batchLimit = 2
     /// How long a second batch that is smaller than the first waits for more.
@@ -137,8 +139,8 @@ final class VerifyDesk: @unchecked Sendable {
         var open = first
         var fault: any Error = ReadIndexFault.unconfirmed
         var settled = Settled()
-        // An answer may lead to a question of another kind: four kinds, four rounds.
-        for _ in 0..<4 {
+        // An answer may lead to a question of another kind, and the log may tell of more.
+        for _ in 0..<Verifier.turns {
             do {
                 try await settled.learn(open.map(\.need), services)
             } catch {
@@ -260,7 +262,7 @@ final class VerifyDesk: @unchecked Sendable {
         }
     }
 
-    private func enqueue(_ front: VerifyFront) {
+    func enqueue(_ front: VerifyFront) {
         waiting.append(front)
         // One is woken for all that come before it runs.
         if !isWaking, isDue, let sleeper = sleepers.popLast() {
@@ -307,7 +309,7 @@ final class VerifyDesk: @unchecked Sendable {
 
     /// Has the general path write the answer, once for what a token's account holds and the roles
     /// as they are.
-    private func render(
+    func render(
         _ token: CheckedToken,
         _ roles: RoleSnapshot,
         _ generation: Int,
@@ -323,173 +325,5 @@ final class VerifyDesk: @unchecked Sendable {
         dispatcher.finish(&reply, id: RequestID(high: 0, low: 0), now: Timestamp(seconds: 0))
         let isDoubtful = roles.doubts(token.held)
         token.take(names, isDoubtful: isDoubtful, generation: generation, PassTemplate(reply))
-    }
-
-    // MARK: Answers
-
-    /// Answers one that need not wait; false where only PostgreSQL can tell, and it waits.
-    func answer(_ front: VerifyFront) -> Bool {
-        guard !pass([front]).isEmpty else { return true }
-        guard waiting.count < Self.waitingLimit else {
-            front.refuse(ReadIndexFault.overloaded)
-            return true
-        }
-        enqueue(front)
-        return false
-    }
-
-    /// Answers what has waited long enough, each from the revocations and rules as they are now;
-    /// returns those of whom only PostgreSQL can tell.
-    private func pass(
-        _ batch: [VerifyFront],
-        _ settled: Settled = Settled()
-    ) -> [(front: VerifyFront, need: Need)] {
-        settled.renewKeys(batch)
-        let standing = verifier.standing
-        let findings = verifier.look { set in
-            var findings: [Verifier.Finding] = []
-            findings.reserveCapacity(batch.count)
-            for front in batch {
-                guard case .token(let token)? = front.question?.credential else {
-                    findings.append(.flawed(.missing))
-                    continue
-                }
-                findings.append(verifier.find(token.claims, standing, set, settled.sessions))
-            }
-            return findings
-        }
-        var open: [(front: VerifyFront, need: Need)] = []
-        let time = makeTime(standing.wallTime)
-        let table = routes?.table
-        let known = roleKeeper.current
-        var retaken: [VerifyFront] = []
-        for (front, finding) in zip(batch, findings) {
-            // Whoever went away meanwhile has no question any more.
-            guard let question = front.question else { continue }
-            var requirements = question.requirements
-            if let table, let route = question.route {
-                guard let match = table.match(route) else {
-                    front.refuse(RouteRefused())
-                    continue
-                }
-                let wanted = (requirements ?? Requirements()).adding(match)
-                if match.rule.definition.access == .everybody, !wanted.needsCredential {
-                    front.pass(makeAnswer(publicAnswer(front), time, closes: front.closes))
-                    continue
-                }
-                requirements = wanted.needsCredential ? wanted : nil
-            }
-            switch (question.credential, finding) {
-            // A rule has come in the meantime that asks for a credential.
-            case (.unread, _): retaken.append(front)
-            case (.flawed(let flaw), _): front.refuse(flaw)
-            case (.token(let token), .flawed(let flaw)):
-                if let key = token.key, settled.keys[key] == nil {
-                    open.append((front, .key(key)))
-                } else {
-                    front.refuse(token.key.flatMap { settled.keys[$0]?.flaw } ?? flaw)
-                }
-            case (.token, .open(let asked)): open.append((front, .session(asked)))
-            case (.token(let token), .good(let version)):
-                let place = Place(version: version, standing: standing, known: known)
-                if let need = pass(front, token, requirements, time, place, settled) {
-                    open.append((front, need))
-                } else if let sample = question.sample {
-                    verifier.accepted(sample, token.claims, rightsVersion: version)
-                }
-            }
-        }
-        counter.increment(by: batch.count - open.count - retaken.count)
-        for front in retaken { front.retake() }
-        return open
-    }
-
-    /// What a good token is judged by.
-    struct Place {
-        let version: Int64
-        let standing: Verifier.Standing
-        let known: (snapshot: RoleSnapshot, generation: Int)
-    }
-
-    /// Answers somebody whose token is good; what PostgreSQL must be asked first, if anything.
-    private func pass(
-        _ front: VerifyFront,
-        _ token: CheckedToken,
-        _ requirements: Requirements?,
-        _ time: AnswerTime,
-        _ place: Place,
-        _ settled: Settled
-    ) -> Need? {
-        if let organisation = front.question?.organisation {
-            return pass(front, token, in: organisation, requirements, time, place, settled)
-        }
-        let (roles, generation) = place.known
-        let (version, standing) = (place.version, place.standing)
-        if let need = settled.need(of: token, version, roles, generation, services, standing) {
-            return need
-        }
-        if token.rolesGeneration != generation {
-            render(token, roles, generation, front.dispatcher)
-        }
-        var held = token.held
-        var names = token.roleNames
-        let limit = token.claims.narrowedTo
-        if let resource = requirements?.resource {
-            let question = RightsQuestion(token.claims.accountID, version: version)
-            guard let rights = settled.rights(question, services, standing) else {
-                return .rights(question)
-            }
-            held = rights.roles(in: nil, on: resource)
-            if let need = settled.need(ofRoles: held, roles) { return need }
-            names = Holding(roles: held, snapshot: roles, narrowedTo: limit).names
-        }
-        if token.isDoubtful || roles.doubts(held) {
-            front.refuse(RoleDoubt())
-            return nil
-        }
-        if let requirements {
-            let holding = Holding(roles: held, snapshot: roles, narrowedTo: limit)
-            guard requirements.hold(for: token.claims, holding, named: names) else {
-                front.refuse(GateRefusal.permissionDenied)
-                return nil
-            }
-        }
-        if token.key != nil { verifier.noteUse(of: token.claims, at: standing.wallTime) }
-        front.pass(makeAnswer(token.answer, time, closes: front.closes))
-        return nil
-    }
-
-    /// The answer for whoever passes as nobody; rendered once.
-    private func publicAnswer(_ front: VerifyFront) -> PassTemplate {
-        if let publicAnswer { return publicAnswer }
-        var reply = services.publicReply(ageInMilliseconds: 0)
-        let id = RequestID(high: 0, low: 0)
-        front.dispatcher.finish(&reply, id: id, now: Timestamp(seconds: 0))
-        let template = PassTemplate(reply)
-        publicAnswer = template
-        return template
-    }
-
-    private func makeTime(_ now: Timestamp) -> AnswerTime {
-        if now.seconds != second {
-            second = now.seconds
-            date = Array(now.httpDate.utf8)
-        }
-        return AnswerTime(
-            now: now,
-            date: date,
-            age: Array(String(verifier.ageInMilliseconds).utf8)
-        )
-    }
-
-    func makeAnswer(
-        _ template: PassTemplate,
-        _ time: AnswerTime,
-        closes: Bool
-    ) -> ByteBuffer {
-        // Written in place where the last answer has left for the kernel already.
-        scratch.clear(minimumCapacity: 1024)
-        template.write(time, ids.next(time.now), closes: closes, to: &scratch)
-        return scratch
     }
 }

@@ -155,8 +155,13 @@ final class VerifyFront: ChannelDuplexHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        switch state {
         // The guard lingers: what comes is thrown away.
-        if state == .ended { context.read() }
+        case .ended: context.read()
+        // Asked for here, the next bytes are not asked for through all handlers behind.
+        case .idle, .checking: if held.readableBytes <= heldLimit { context.read() }
+        case .passing, .handedOver: break
+        }
         guard isCompleteDue else { return }
         isCompleteDue = false
         context.fireChannelReadComplete()
