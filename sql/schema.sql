@@ -154,8 +154,10 @@ CREATE TABLE public.organisations (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     generation bigint DEFAULT 0 NOT NULL,
+    removed_at timestamp with time zone,
     CONSTRAINT organisations_display_name_length CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
     CONSTRAINT organisations_name_form CHECK ((name ~ '^[a-z][a-z0-9._-]{1,62}$'::text)),
+    CONSTRAINT organisations_removed_state CHECK (((removed_at IS NULL) OR (state = 'disabled'::text))),
     CONSTRAINT organisations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text])))
 );
 
@@ -356,9 +358,6 @@ ALTER TABLE ONLY public.organisation_members
     ADD CONSTRAINT organisation_members_pkey PRIMARY KEY (organisation_id, account_id);
 
 ALTER TABLE ONLY public.organisations
-    ADD CONSTRAINT organisations_name_key UNIQUE (name);
-
-ALTER TABLE ONLY public.organisations
     ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.outbox
@@ -409,6 +408,8 @@ CREATE INDEX account_roles_role_idx ON public.account_roles USING btree (role_id
 
 CREATE INDEX account_roles_scope_idx ON public.account_roles USING btree (scope, account_id) WHERE (scope <> ''::text);
 
+CREATE INDEX account_roles_scope_role_idx ON public.account_roles USING btree (scope, role_id) WHERE (scope <> ''::text);
+
 CREATE INDEX accounts_email_prefix_idx ON public.accounts USING btree (email_canonical COLLATE "C");
 
 CREATE INDEX accounts_kind_idx ON public.accounts USING btree (kind, id) WHERE (kind <> 'person'::text);
@@ -428,6 +429,10 @@ CREATE INDEX idempotency_keys_created_idx ON public.idempotency_keys USING btree
 CREATE INDEX login_history_account_idx ON ONLY public.login_history USING btree (account_id, id);
 
 CREATE INDEX organisation_members_account_idx ON public.organisation_members USING btree (account_id);
+
+CREATE UNIQUE INDEX organisations_name_key ON public.organisations USING btree (name) WHERE (removed_at IS NULL);
+
+CREATE INDEX organisations_removed_idx ON public.organisations USING btree (id) WHERE (removed_at IS NOT NULL);
 
 CREATE INDEX revocation_log_subject_idx ON ONLY public.revocation_log USING hash (subject);
 

@@ -121,6 +121,7 @@ enum AssignmentStore {
              WHERE ar.account_id = $1
                AND ar.role_id = $2
                AND ar.scope = $3
+               AND \(OrganisationStore.isOfNoneRemoved("ar"))
             RETURNING ar.account_id, ar.role_id, ar.scope
         ), \(outdate(from: "taken")), \(AuditLog.append(
             as: "audited",
@@ -163,7 +164,9 @@ enum AssignmentStore {
         SELECT \(columns)
           FROM accounts a
           LEFT JOIN (account_roles ar JOIN roles r ON r.id = ar.role_id AND r.removed_at IS NULL)
-            ON ar.account_id = a.id AND \(RightsStore.isLive("ar"))
+            ON ar.account_id = a.id
+           AND \(RightsStore.isLive("ar"))
+           AND \(OrganisationStore.isOfNoneRemoved("ar"))
          WHERE a.id = $1
            AND a.state <> 'deleted'
          ORDER BY r.name, ar.scope
@@ -186,6 +189,7 @@ enum AssignmentStore {
            AND (ar.account_id, ar.scope) > ($2, $3)
            AND ar.scope = COALESCE($4, ar.scope)
            AND \(RightsStore.isLive("ar"))
+           AND \(OrganisationStore.isOfNoneRemoved("ar"))
          ORDER BY ar.account_id, ar.scope
          LIMIT $5
         """,

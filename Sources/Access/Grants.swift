@@ -94,6 +94,10 @@ package struct Grants: Sendable {
         }
         if let organisation = grantor.realm.organisationID {
             _ = try await transaction.rows(OrganisationStore.share(organisation))
+            // Whoever was let in before it was removed comes too late.
+            guard try await transaction.first(OrganisationStore.find(organisation)) != nil else {
+                throw GrantRefusal.notFound
+            }
         }
         let others = accounts.filter { $0 != actor }.sorted()
         let before = others.filter { $0 < actor }
@@ -219,8 +223,10 @@ enum GrantStore {
         """
         SELECT m.account_id
           FROM organisation_members m
+          JOIN organisations o ON o.id = m.organisation_id
          WHERE m.organisation_id = $1
            AND m.account_id = $2
+           AND o.removed_at IS NULL
         """,
         binds: OrganisationID.self,
         AccountID.self,
@@ -243,6 +249,7 @@ enum GrantStore {
                                  JOIN organisations o ON o.id = m.organisation_id
                                 WHERE m.account_id = ar.account_id
                                   AND ar.scope = 'org:' || m.organisation_id
+                                  AND o.removed_at IS NULL
                                   AND (o.state = 'active' OR $2)))
             UNION
             SELECT e.scope, e.expires_at, i.included_id

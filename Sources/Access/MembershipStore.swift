@@ -11,7 +11,13 @@ enum MembershipStore {
     /// How many organisations an account is a member of.
     static let count = Statement(
         "memberships.count",
-        "SELECT count(*) FROM organisation_members m WHERE m.account_id = $1",
+        """
+        SELECT count(*)
+          FROM organisation_members m
+          JOIN organisations o ON o.id = m.organisation_id
+         WHERE m.account_id = $1
+           AND o.removed_at IS NULL
+        """,
         binds: AccountID.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
@@ -95,6 +101,7 @@ enum MembershipStore {
               FROM organisations o
              CROSS JOIN accounts a
              WHERE o.id = $1
+               AND o.removed_at IS NULL
                AND a.id = $2
                AND a.state <> 'deleted'
                FOR SHARE OF o
@@ -127,8 +134,11 @@ enum MembershipStore {
         """
         dropped AS (
             DELETE FROM organisation_members m
+             USING organisations o
              WHERE m.organisation_id = $1
                AND m.account_id = $2
+               AND o.id = m.organisation_id
+               AND o.removed_at IS NULL
             RETURNING m.organisation_id, m.account_id
         ), stripped AS (
             DELETE FROM account_roles ar

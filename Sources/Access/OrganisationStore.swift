@@ -1,5 +1,6 @@
 // The SQL of organisations. A change of state and a removal raise the organisation's generation and
 // append it to the revocation log in the same statement: one entry, whatever the number of members.
+// One that was removed is a row that nothing here finds, until `OrganisationSweeper` takes it.
 import Audit
 import Messaging
 import Postgres
@@ -7,7 +8,7 @@ import Primitives
 import Revocation
 
 /// Statements on organisations.
-enum OrganisationStore {
+package enum OrganisationStore {
     /// Held by whoever changes an organisation as a whole, until the end of his transaction.
     static let lock = Statement(
         "organisations.lock",
@@ -25,17 +26,55 @@ enum OrganisationStore {
         decode: { try $0.get(0, as: Bool.self) }
     )
 
+    /// The condition under which a row of `account_roles` is not one of an organisation that was
+    /// removed: those count nowhere, and are only not swept away yet.
+    ///
+    /// The first half keeps the planner from joining, and guessing that next to no row is left.
+    package static func isOfNoneRemoved(_ row: String) -> String {
+        """
+        (\(row).scope NOT LIKE 'org:%'
+                 OR NOT EXISTS (SELECT
+                                  FROM organisations gone
+                                 WHERE gone.removed_at IS NOT NULL
+                                   AND \(row).scope = 'org:' || gone.id))
+        """
+    }
+
     private static let key = "hashtextextended('watchword.organisation.' || $1::uuid::text, 0)"
 
     /// The roles that anybody holds in a scope.
+    ///
+    /// From role to role along an index, so that it costs the same whatever the number of those who
+    /// hold them.
     static let rolesHeld = Statement(
         "organisations.roles_held",
         """
-        SELECT DISTINCT ar.role_id
-          FROM account_roles ar
-         WHERE ar.scope = $1
-           AND ar.scope <> ''
-           AND \(RightsStore.isLive("ar"))
+        WITH RECURSIVE given AS (
+            (SELECT ar.role_id
+               FROM account_roles ar
+              WHERE ar.scope = $1
+                AND ar.scope <> ''
+              ORDER BY ar.role_id
+              LIMIT 1)
+            UNION ALL
+            SELECT (SELECT ar.role_id
+                      FROM account_roles ar
+                     WHERE ar.scope = $1
+                       AND ar.scope <> ''
+                       AND ar.role_id > g.role_id
+                     ORDER BY ar.role_id
+                     LIMIT 1)
+              FROM given g
+             WHERE g.role_id IS NOT NULL
+        )
+        SELECT g.role_id
+          FROM given g
+         WHERE EXISTS (SELECT
+                         FROM account_roles ar
+                        WHERE ar.scope = $1
+                          AND ar.scope <> ''
+                          AND ar.role_id = g.role_id
+                          AND \(RightsStore.isLive("ar")))
         """,
         binds: String.self,
         decode: { try $0.get(0, as: RoleID.self) }
@@ -47,7 +86,7 @@ enum OrganisationStore {
 
     static let find = Statement(
         "organisations.find",
-        "SELECT \(columns) FROM organisations o WHERE o.id = $1",
+        "SELECT \(columns) FROM organisations o WHERE o.id = $1 AND o.removed_at IS NULL",
         binds: OrganisationID.self,
         decode: view
     )
@@ -60,6 +99,7 @@ enum OrganisationStore {
           FROM organisations o
          WHERE o.id > $1
            AND o.id = COALESCE($2, o.id)
+           AND o.removed_at IS NULL
          ORDER BY o.id
          LIMIT $3
         """,
@@ -76,7 +116,8 @@ enum OrganisationStore {
         WITH o AS (
             INSERT INTO organisations (id, name, display_name, created_at, updated_at)
             SELECT $1, $2, $3, $6, $6
-             WHERE (SELECT count(*) FROM organisations) < \(Organisations.limit)
+             WHERE (SELECT count(*) FROM organisations x WHERE x.removed_at IS NULL)
+                   < \(Organisations.limit)
             RETURNING id, name, display_name, state, version, created_at, updated_at
         ), \(AuditLog.append(
             as: "audited",
@@ -125,6 +166,7 @@ enum OrganisationStore {
                    version = o.version + 1,
                    updated_at = $6
              WHERE o.id = $1
+               AND o.removed_at IS NULL
                AND ($9::bigint[] IS NULL OR o.version = ANY ($9))
             RETURNING o.id, o.name, o.state, o.generation
         ), touched AS (
@@ -171,27 +213,23 @@ enum OrganisationStore {
         decode: { try $0.get(0, as: OrganisationID.self) }
     )
 
-    /// Removes an organisation with its memberships and the roles that are held in it.
+    /// Removes an organisation: nobody acts in it from then on, and its name is free.
     ///
-    /// Memberships before roles, as whoever drops one member does.
+    /// One row, whatever the number of members: what is left of them counts nowhere, and
+    /// `OrganisationSweeper` takes it away.
     static let remove = RevokingStatement(
         "organisations.remove",
         """
         removed AS (
-            DELETE FROM organisations o
+            UPDATE organisations o
+               SET state = 'disabled',
+                   removed_at = $4,
+                   generation = \(GrowingVersion.next("o.generation")),
+                   version = o.version + 1,
+                   updated_at = $4
              WHERE o.id = $1
-            RETURNING o.id, o.name, \(GrowingVersion.next("o.generation")) AS generation
-        ), parted AS (
-            DELETE FROM organisation_members m
-             USING removed r
-             WHERE m.organisation_id = r.id
-            RETURNING m.account_id
-        ), stripped AS (
-            DELETE FROM account_roles ar
-             USING removed r
-             WHERE ar.scope = 'org:' || r.id
-               AND ar.scope <> ''
-               AND (SELECT count(*) FROM parted) >= 0
+               AND o.removed_at IS NULL
+            RETURNING o.id, o.name, o.generation
         ), \(RevocationLog.append(
             as: "logged",
             .tenant,

@@ -191,7 +191,11 @@ package struct Organisations: Sendable {
         }
     }
 
-    /// Removes an organisation, its memberships and all roles that are held there.
+    /// Removes an organisation: when this returns nobody acts in it any more, on any node, whatever
+    /// the number of its members.
+    ///
+    /// One short transaction. `OrganisationSweeper` takes away the memberships and the roles that
+    /// are held there; until then they are rows that count nowhere.
     ///
     /// - Throws: `OrganisationRefusal`, `GrantRefusal.notHeld`; or a fault.
     package func remove(
@@ -228,6 +232,10 @@ package struct Organisations: Sendable {
         _ transaction: RevokingTransaction
     ) async throws {
         _ = try await transaction.rows(OrganisationStore.lock(id))
+        // What is held in one that was removed is nobody's.
+        guard try await transaction.first(OrganisationStore.find(id)) != nil else {
+            throw OrganisationRefusal.notFound
+        }
         let grants = try await Grants(transaction, by: grantor)
         let scope = RoleScope.organisation(id)
         let roles = try await transaction.rows(OrganisationStore.rolesHeld(scope.text))

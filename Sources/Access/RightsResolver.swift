@@ -211,7 +211,8 @@ package enum RightsStore {
                       COALESCE(array_agg((o.state = 'active')::integer::bigint), '{}') AS actives
                  FROM organisation_members m
                  JOIN organisations o ON o.id = m.organisation_id
-                WHERE m.account_id = a.id) o
+                WHERE m.account_id = a.id
+                  AND o.removed_at IS NULL) o
          CROSS JOIN LATERAL (
                SELECT COALESCE(array_agg(l.role_id), '{}') AS roles,
                       COALESCE(array_agg(l.scope), '{}') AS scopes,

@@ -84,7 +84,8 @@ package enum AccessStatements {
     package static var all: [StatementInfo] {
         RoleKeeper.statements + RightsStore.statements + GrantStore.statements
             + AssignmentStore.statements + RoleStore.statements + PermissionStore.statements
-            + RoleSweeper.statements + OrganisationStore.statements + MembershipStore.statements
-            + APIKeyStore.statements + KeyUses.statements
+            + RoleSweeper.statements + OrganisationSweeper.statements
+            + OrganisationStore.statements + MembershipStore.statements + APIKeyStore.statements
+            + KeyUses.statements
     }
 }

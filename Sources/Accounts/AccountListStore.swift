@@ -61,7 +61,10 @@ enum AccountListStore {
             ids.append("ar.account_id")
             wanted.append(RightsStore.isLive("ar"))
             // What somebody holds elsewhere is no business of this organisation's (row 175).
-            if shape.contains(.realm) { wanted.append("ar.scope = 'org:' || $8::text") }
+            wanted.append(
+                shape.contains(.realm)
+                    ? "ar.scope = 'org:' || $8::text" : OrganisationStore.isOfNoneRemoved("ar")
+            )
         }
         if shape.contains(.realm) {
             from +=
@@ -119,6 +122,7 @@ enum AccountListStore {
                         AND r.removed_at IS NULL
                         AND (ar.expires_at IS NULL OR ar.expires_at > $3)
                         AND ($2::uuid IS NULL OR ar.scope IN ('', 'org:' || $2::text))
+                        AND \(OrganisationStore.isOfNoneRemoved("ar"))
                       ORDER BY r.name),
                p.account_id IS NOT NULL, COALESCE(p.must_change, false),
                f.given_name, f.family_name, f.address, f.phone_number, f.birthdate

@@ -25,9 +25,12 @@ package enum AdministrationStore {
         "accounts.find_standing",
         """
         SELECT $3::uuid IS NOT NULL AND EXISTS (
-                   SELECT FROM organisation_members o
-                    WHERE o.account_id = a.id
-                      AND o.organisation_id <> $3
+                   SELECT
+                     FROM organisation_members m
+                     JOIN organisations o ON o.id = m.organisation_id
+                    WHERE m.account_id = a.id
+                      AND m.organisation_id <> $3
+                      AND o.removed_at IS NULL
                )
           FROM accounts a
          WHERE a.id = $1

@@ -70,12 +70,13 @@ extension Node {
         }
         let limits = settings.web.limits
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
-        let sweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
+        let roleSweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
+        let sweeper = OrganisationSweeper(database: pool, logger: log("watchword.access"))
         let listener = PublicListener()
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
-            pool, redis, partitions, statistics, horizon, keys, roles, routes, sweeper, keeper,
-            sampler, keyUses, answers, desks,
+            pool, redis, partitions, statistics, horizon, keys, roles, routes, roleSweeper, sweeper,
+            keeper, sampler, keyUses, answers, desks,
             AfterListening(
                 listener: listener,
                 service: HTTPServer(

@@ -212,10 +212,9 @@ import Testing
         try await expectAll(403, "removed")
         let mine = try await cluster.node.send("GET", "/v1/me/organisations", members[0].bearer)
         #expect(mine.json.at("items")?.items.isEmpty == true)
-        let left = try await cluster.sql(
-            "SELECT count(*) FROM account_roles WHERE scope = 'org:\(org.id)'"
-        )
-        #expect(left == "0")
+        let owner = try await cluster.node.send("GET", "/v1/me", members[0].bearer)
+        let held = try await desk.send("GET", "/\(try #require(owner.text("id")))/roles")
+        #expect(held.status == 200 && !held.body.contains(org.id))
     }
 
     @Test
@@ -340,7 +339,12 @@ import Testing
             #expect(answers.1.status == 204)
             #expect(try await verdicts(cluster, tokens.bearer + [org.field]) == [403, 403, 403])
             let left = try await cluster.sql(
-                "SELECT count(*) FROM organisation_members WHERE organisation_id = '\(org.id)'"
+                """
+                SELECT count(*)
+                  FROM organisation_members m
+                  JOIN organisations o ON o.id = m.organisation_id
+                 WHERE o.id = '\(org.id)' AND o.removed_at IS NULL
+                """
             )
             #expect(left == "0")
         }

@@ -45,14 +45,25 @@ extension WebServices {
         case .delegated(let permission):
             let caller = try await administrator(context)
             let organisation = try OrganisationChoice.read(context.headers, caller.claims)
-            // Who may everywhere may in each, as a member or not.
-            if !(try await hold(caller.claims).permits(permission.rawValue)) {
+            // Who may everywhere may in each that is there, as a member or not.
+            if try await hold(caller.claims).permits(permission.rawValue) {
+                if let organisation { try await checkPresence(of: organisation) }
+            } else {
                 guard let organisation,
                     try await hold(caller.claims, in: organisation).permits(permission.rawValue)
                 else { throw GateRefusal.permissionDenied }
             }
             let realm = organisation.map(Realm.organisation) ?? .everywhere
             return Caller(claims: caller.claims, source: caller.source, realm: realm)
+        }
+    }
+
+    /// One that was removed is nobody's, also while its members are being swept away.
+    private func checkPresence(of organisation: OrganisationID) async throws {
+        do {
+            _ = try await administration.organisations.find(organisation, within: .everywhere)
+        } catch OrganisationRefusal.notFound {
+            throw GateRefusal.permissionDenied
         }
     }
 
