@@ -209,6 +209,38 @@ import Testing
         #expect(try await scene.cluster.node.send("PUT", Self.path, json: own).status == 401)
     }
 
+    @Test func `an organisation that is chosen already is not chosen again (W9)`() async throws {
+        let scene = try await Scene()
+        let tokens = try await scene.cluster.signIn(scene.person)
+        let written = """
+            SELECT (SELECT s.xmin::text || ' ' || s::text FROM sessions s
+                     WHERE s.id = '\(tokens.session)')
+                || (SELECT a.xmin::text || ' ' || a.version || ' ' || a.rights_version
+                      FROM accounts a WHERE a.id = '\(scene.person.id)')
+                || (SELECT g.generation FROM account_signatures g
+                     WHERE g.account_id = '\(scene.person.id)')
+                || ' ' || (SELECT count(*) FROM audit_events
+                            WHERE account_id = '\(scene.person.id)')
+                || ' ' || (SELECT count(*) FROM outbox WHERE account_id = '\(scene.person.id)')
+                || ' ' || (SELECT count(*) FROM revocation_log
+                            WHERE subject IN (uuid_send('\(scene.person.id)'),
+                                              uuid_send('\(tokens.session)')))
+            """
+        for json in [
+            "{\"organisation_id\":\"\(scene.own.id)\"}", "{\"organisation_id\":null}",
+        ] {
+            let before = try await scene.cluster.sql(written)
+            #expect(try await scene.choose(json, tokens).status == 204)
+            let chosen = try await scene.cluster.sql(written)
+            #expect(chosen != before)
+            for node in scene.cluster.nodes {
+                let again = try await node.client.send("PUT", Self.path, tokens.bearer, json: json)
+                #expect(again.status == 204)
+            }
+            #expect(try await scene.cluster.sql(written) == chosen)
+        }
+    }
+
     @Test
     func
         `a session whose organisation is closed or left is refused until it changes (W10, W11)`()
