@@ -374,6 +374,16 @@ import Web
         }
     }
 
+    /// Somebody whom an administrator would make a member from the start.
+    private static let newcomer = NewAccount(
+        email: "new@example.org",
+        username: nil,
+        password: nil,
+        mustChangePassword: false,
+        isConfirmed: true,
+        profile: AccountProfile()
+    )
+
     /// Nobody finds it, acts in it or changes anything of it, on any node.
     private func expectGone(_ scene: Scene) async throws {
         for node in 0..<2 {
@@ -426,6 +436,9 @@ import Web
             )
             await #expect(throws: GrantRefusal.notFound) {
                 try await services.changeState.disable(scene.bob, by: late, scene.cluster.trace())
+            }
+            await #expect(throws: GrantRefusal.notFound) {
+                try await services.create(Self.newcomer, by: late, scene.cluster.trace())
             }
         }
     }
