@@ -54,6 +54,8 @@ package enum Mutant: String, Sendable, CaseIterable {
     case writeQuorumOne = "write-quorum-1"
     /// A token is the epoch's number, and nothing else keeps adopters apart (H20).
     case tokenIsEpoch = "token-is-epoch"
+    /// Members are adopted while nodes may still hold leases of the epoch before (F2).
+    case adoptDraining = "adopt-draining"
     /// One fenced member of three is thought enough.
     case fenceOne = "fence-one"
 

@@ -111,6 +111,9 @@ package final class AuthorityKeeper: Service {
         switch authority.state {
         case .redis: try await tend(authority)
         case .draining:
+            #if DEBUG
+            if Mutant.active == .adoptDraining { await tryToAdopt(&memory) }
+            #endif
             try await revoker.settle()
             try await readIndex.renew()
         case .pg where settings.members.isEmpty || settings.adoption == .manual: break
@@ -197,7 +200,7 @@ package final class AuthorityKeeper: Service {
             guard authority.state != .redis else {
                 throw AdoptionRefusal.adopted(epoch: authority.epoch)
             }
-            guard authority.state == .pg else { throw AdoptionRefusal.overtaken }
+            guard mayFollow(authority.state) else { throw AdoptionRefusal.overtaken }
             let adopted = try await prepare()
             let changed = try await transaction.execute(
                 AuthorityStore.adopt(
@@ -211,6 +214,14 @@ package final class AuthorityKeeper: Service {
         }
         try await readIndex.renew()
         return epoch
+    }
+
+    /// Whether members may be the authority next: no lease of an earlier epoch is left (F2).
+    private func mayFollow(_ state: AuthorityState) -> Bool {
+        #if DEBUG
+        if Mutant.active == .adoptDraining { return state != .redis }
+        #endif
+        return state == .pg
     }
 
     /// Whether it is this node that is to try, of several that want to.

@@ -73,13 +73,21 @@ package enum AuthorityStore {
         UPDATE revocation_authority
            SET epoch = epoch + 1, state = 'redis', members = $2::text::jsonb, lease_ms = $3
          WHERE epoch = $1
-           AND state = 'pg'
+           AND state \(drained)
         """,
         kind: .solo,
         binds: Int64.self,
         String.self,
         Int32.self
     )
+
+    /// No lease of an epoch before is left (F2).
+    private static var drained: String {
+        #if DEBUG
+        if Mutant.active == .adoptDraining { return "<> 'redis'" }
+        #endif
+        return "= 'pg'"
+    }
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {

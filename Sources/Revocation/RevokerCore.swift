@@ -125,6 +125,7 @@ package struct RevokerCore: Sendable {
         case .draining:
             #if DEBUG
             if Mutant.active == .noLeaseWait, !entries.isEmpty { return acknowledge(ticket) }
+            if Mutant.active == .adoptDraining, entries.isEmpty { return acknowledge(ticket) }
             #endif
             guard !fencedEpochs.contains(authority.epoch - 1) else {
                 return [.markDrained(epoch: authority.epoch)] + acknowledge(ticket)

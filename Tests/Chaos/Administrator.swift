@@ -9,42 +9,6 @@
 import ChaosKit
 import Glibc
 
-/// Somebody from whom rights are taken.
-private struct Clerk {
-    let login: String
-    let password: String
-    var account = ""
-    var bearer = ""
-    /// What covers everything, as of the token.
-    var all: Int32 = 0
-    var isRegistered = false
-    /// Whether the role of the desk is held.
-    var holdsRole = false
-}
-
-/// Roles that are used until one of them is gone, or in doubt.
-private struct Desk {
-    /// The one that clerks hold.
-    let held: String
-    /// The one that has the permission: the same, or one that is included in it.
-    let source: String
-    /// The organisation that it is held in; nil for everywhere.
-    let organisation: String?
-    /// Whether the organisation is disabled.
-    var isClosed = false
-
-    /// What follows the role in a request that gives it.
-    var place: String { organisation.map { #","organisation":"\#($0)""# } ?? "" }
-}
-
-/// A permission that one clerk holds.
-private struct Right {
-    let clerk: Int
-    /// What is acknowledged when it is taken from this clerk alone.
-    let subject: Int32
-    let target: Target
-}
-
 /// One administrator, on a thread of its own.
 final class Administrator {
     private let number: Int
@@ -54,6 +18,8 @@ final class Administrator {
     private var clerks: [Clerk]
     private var desk: Desk?
     private var desksLeft = 0
+    /// The node that was asked last.
+    private var asked: UInt8 = 0
     private static let clerkCount = 4
     /// Roles that were left are held still, and tokens name them.
     private static let desksOfClerk = 8
@@ -156,7 +122,7 @@ final class Administrator {
 
     private func acknowledged(_ targets: [Target], _ subject: Int32, _ end: Int64) {
         world.aim.acknowledged(targets, at: end)
-        world.history.acknowledged(subject, end: end, ofRights: true)
+        world.history.acknowledged(subject, end: end, by: asked, ofRights: true)
         usleep(UInt32(50 + (world.plan.bound ?? 0)) * 1000)
     }
 
@@ -233,17 +199,19 @@ final class Administrator {
     /// What a clerk holds now, if any node says so: what was given is in force everywhere (W11).
     private func right(_ index: Int, _ permission: String, _ role: Int32) -> Right? {
         let clerk = clerks[index]
-        let path = "/verify?permission=\(permission)"
         let organisation = desk?.organisation
+        let isGuarded = world.isGuarded(&dice)
+        let direct = port()
         let reply = Web.send(
-            port(),
+            isGuarded ? world.gateways[Int(asked)] : direct,
             "GET",
-            path,
+            isGuarded ? Gateways.path(of: permission) : "/verify?permission=\(permission)",
             bearer: clerk.bearer,
             organisation: organisation
         )
         if reply?.status == 403, clerk.all == world.all {
-            world.history.wrong("given and refused: \(permission) to \(clerk.login)")
+            let way = isGuarded ? "a gateway" : "a node"
+            world.history.wrong("given and refused by \(way): \(permission) to \(clerk.login)")
         }
         guard reply?.status == 200 else { return nil }
         let subject = world.history.subject()
@@ -310,12 +278,9 @@ final class Administrator {
         return reply
     }
 
-    /// Mostly the node of one's own, so that a frozen node does not hold everybody up.
     private func port() -> Int {
-        let isFaithful = Int.random(in: 0..<10, using: &dice) < 9
-        return world.ports[
-            isFaithful
-                ? number % world.ports.count : Int.random(in: 0..<world.ports.count, using: &dice)
-        ]
+        let node = world.node(near: number, &dice)
+        asked = UInt8(node)
+        return world.ports[node]
     }
 }

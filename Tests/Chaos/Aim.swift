@@ -14,6 +14,8 @@ struct Target: Sendable {
     let request: [UInt8]
     /// The same with a body, which the fast path leaves to the general one.
     let general: [UInt8]
+    /// The request to a gateway that comes to the same check.
+    let guarded: [UInt8]
 
     /// A check of a bearer token, and of a permission if one is given, in an organisation if one is
     /// named.
@@ -27,15 +29,18 @@ struct Target: Sendable {
         asksRights = permission != nil
         let query = permission.map { "?permission=\($0)" } ?? ""
         let field = organisation.map { "X-Org: \($0)\r\n" } ?? ""
+        let credential = "Authorization: Bearer \(bearer)\r\n\(field)"
         let head = """
             GET /verify\(query) HTTP/1.1\r
             Host: auth.example.test\r
             X-Original-Method: GET\r
-            Authorization: Bearer \(bearer)\r
-            \(field)
+            \(credential)
             """
         request = Array((head + "\r\n").utf8)
         general = Array((head + "Content-Length: 1\r\n\r\n.").utf8)
+        let path = Gateways.path(of: permission)
+        let ask = "GET \(path) HTTP/1.1\r\nHost: auth.example.test\r\n\(credential)\r\n"
+        guarded = Array(ask.utf8)
     }
 }
 

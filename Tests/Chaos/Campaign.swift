@@ -19,7 +19,8 @@ struct Campaign {
         let history = History()
         let aim = Aim()
         let term = Term(seconds: plan.seconds)
-        let load = Load(aim, history, ports: rig.nodes.map(\.port), plan)
+        let ports = (nodes: rig.nodes.map(\.port), gateways: rig.gateways?.ports ?? [])
+        let load = Load(aim, history, ports: ports, plan)
         Blocking.detach { load.run() }
         let living = Living(plan.people + plan.administrators)
         let world = World(plan, rig, history, aim, term)

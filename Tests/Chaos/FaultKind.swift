@@ -28,6 +28,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     case demoteMember = "demote a member"
     case flushMembers = "flush members"
     case fillMembers = "members out of memory"
+    case moveMembers = "move members, and leave a node behind"
     case cutMembers = "cut a node from members"
     case delayMembers = "delay members"
     case spreadMembers = "members near for some nodes and far for others"
@@ -54,7 +55,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .holdRequests, .holdReplies, .delay, .reset, .halfClose, .refuse, .lapseLease: .link
         case .freezeRedis, .killRedis: .cache
         case .freezeMembers, .killMember, .restoreMember, .demoteMember, .flushMembers,
-            .fillMembers:
+            .fillMembers, .moveMembers:
             .members
         case .cutMembers, .delayMembers, .spreadMembers, .resetMembers: .memberLink
         }
@@ -71,7 +72,7 @@ enum FaultKind: String, CaseIterable, Sendable {
             .reset:
             3
         case .killMember, .restoreMember, .demoteMember, .flushMembers, .fillMembers,
-            .lapseLease:
+            .moveMembers, .lapseLease:
             3
         case .freezeMembers, .cutMembers, .delayMembers, .spreadMembers, .stepClock: 5
         }

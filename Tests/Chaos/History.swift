@@ -7,7 +7,7 @@ import Synchronization
 /// The events of a campaign, from any thread.
 final class History: Sendable {
     private enum Event: Sendable {
-        case acknowledged(Int32, ofRights: Bool)
+        case acknowledged(Int32, by: UInt8?, ofRights: Bool)
         case checked(CheckRecord)
     }
     private struct State {
@@ -42,11 +42,11 @@ final class History: Sendable {
         }
     }
 
-    /// The acknowledgement of a revocation was read at `end`.
-    func acknowledged(_ subject: Int32, end: Int64, ofRights: Bool = false) {
+    /// The acknowledgement of a revocation was read at `end`, from `node`, if from any.
+    func acknowledged(_ subject: Int32, end: Int64, by node: UInt8?, ofRights: Bool = false) {
         state.withLock {
             $0.acknowledgements += 1
-            $0.waiting.append((end, .acknowledged(subject, ofRights: ofRights)))
+            $0.waiting.append((end, .acknowledged(subject, by: node, ofRights: ofRights)))
         }
     }
 
@@ -101,8 +101,8 @@ final class History: Sendable {
             state.waiting.removeAll { $0.end < limit }
             for (end, event) in ripe {
                 switch event {
-                case .acknowledged(let subject, let ofRights):
-                    state.checker.acknowledged(subject, end: end, ofRights: ofRights)
+                case .acknowledged(let subject, let node, let ofRights):
+                    state.checker.acknowledged(subject, end: end, by: node, ofRights: ofRights)
                 case .checked(let check): state.checker.checked(check)
                 }
             }

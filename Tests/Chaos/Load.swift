@@ -1,8 +1,8 @@
-// The load: keep-alive connections to every node on one thread. In the milliseconds in which a
-// revocation has just been acknowledged every connection fires, again and again; otherwise a
-// trickle checks what is about to be revoked and what was revoked a while ago. Times are taken
-// around the write and after the read. It must be cheap, because it shares the machine with all
-// that it tests.
+// The load: keep-alive connections to every node, and to the gateway before it, on one thread. In
+// the milliseconds in which a revocation has just been acknowledged every connection fires, again
+// and again; otherwise a trickle checks what is about to be revoked and what was revoked a while
+// ago. Times are taken around the write and after the read. It must be cheap, because it shares the
+// machine with all that it tests.
 import ChaosKit
 import Glibc
 import Synchronization
@@ -11,13 +11,16 @@ import Synchronization
 final class Load: Sendable {
     private let aim: Aim
     private let history: History
-    private let ports: [Int]
+    private let ports: Ports
     private let plan: CampaignPlan
     private let isStopped = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
 
-    /// A load on nodes at `ports`.
-    init(_ aim: Aim, _ history: History, ports: [Int], _ plan: CampaignPlan) {
+    /// Where nodes are asked, and the gateways before them, if there are any.
+    typealias Ports = (nodes: [Int], gateways: [Int])
+
+    /// A load on these.
+    init(_ aim: Aim, _ history: History, ports: Ports, _ plan: CampaignPlan) {
         self.aim = aim
         self.history = history
         self.ports = ports
@@ -55,18 +58,32 @@ private final class LoadLoop {
     /// that a read is under way, and long ones, so that the next has to begin one.
     private static let trickle: ClosedRange<Int64> = 500_000...20_000_000
 
-    init(_ aim: Aim, _ history: History, _ ports: [Int], _ plan: CampaignPlan) {
+    init(_ aim: Aim, _ history: History, _ ports: Load.Ports, _ plan: CampaignPlan) {
         self.aim = aim
         self.history = history
         bound = plan.bound.map { Int64($0) * 1_000_000 }
-        // Node by node in turn, so that a part of them is a part of each.
-        wires = (0..<plan.connections).flatMap { _ in
-            ports.enumerated().map { (node: $0.offset, port: $0.element) }
-        }.enumerated().map { number, way in
-            // Four and the number of nodes have no divisor in common.
-            Wire(node: way.node, port: way.port, isGeneral: number.isMultiple(of: 4))
+        wires = Self.wires(ports, plan)
+        trickleAt = Array(repeating: 0, count: ports.nodes.count)
+    }
+
+    /// Node by node in turn, so that a part of them is a part of each; which of a node's lead
+    /// through its gateway, the seed decides.
+    private static func wires(_ ports: Load.Ports, _ plan: CampaignPlan) -> [Wire] {
+        var dice = Dice(seed: plan.seed)
+        let share = plan.through.share(of: plan.connections)
+        let guarded = ports.nodes.map { _ in
+            Set((0..<plan.connections).shuffled(using: &dice).prefix(share))
         }
-        trickleAt = Array(repeating: 0, count: ports.count)
+        return (0..<plan.connections).flatMap { number in
+            ports.nodes.indices.map { node in
+                if guarded[node].contains(number) {
+                    return Wire(node: node, port: ports.gateways[node], .guarded)
+                }
+                // Four and the number of nodes have no divisor in common.
+                let isGeneral = (number * ports.nodes.count + node).isMultiple(of: 4)
+                return Wire(node: node, port: ports.nodes[node], isGeneral ? .general : .plain)
+            }
+        }
     }
 
     func run(until isStopped: () -> Bool) {

@@ -1,24 +1,30 @@
 // The members of the authority: Redis servers of their own, set up as docs/operations/authority.md
 // demands, and what may befall them. A member that comes back is empty, or is refused because it is
 // another process with another history; what it must never do is forget and keep its token (A4).
+//
+// Each has a second server, to which its name may lead from some moment on, as that of a machine
+// that was replaced.
 import ChaosKit
 import Glibc
+import Synchronization
 import TestKit
 
 /// The Redis servers of an authority; none with the topology `pg`.
 final class Members: Sendable {
-    /// The servers, which hold nothing but the log of revocations.
-    let servers: [RedisServer]
+    /// How many there are.
+    let count: Int
+    /// The servers, which hold nothing but the log of revocations: the first of each member, then
+    /// the second of each.
+    private let servers: [RedisServer]
+    /// Where the name of each leads.
+    private let places: Mutex<[Int]>
     /// The user and the password of the nodes.
     static let (user, password) = ("watchword", "members-of-the-campaign")
-
-    /// How many there are.
-    var count: Int { servers.count }
 
     /// Starts so many.
     init(_ count: Int) async throws {
         var servers: [RedisServer] = []
-        for _ in 0..<count {
+        for _ in 0..<count * 2 {
             var options = RedisServer.Options()
             options.tcp = true
             options.lines = [
@@ -30,13 +36,28 @@ final class Members: Sendable {
             ]
             servers.append(try await RedisServer.start(options))
         }
+        self.count = count
         self.servers = servers
+        places = Mutex(Array(0..<count))
+    }
+
+    /// The ports that the names lead to.
+    var ports: [Int] { (0..<count).map { server($0).port } }
+
+    /// The server that the name of a member leads to.
+    func server(_ member: Int) -> RedisServer { servers[places.withLock { $0[member] }] }
+
+    /// Gives the name of a member to its other server, which has nothing, or what it had when the
+    /// name last led to it.
+    func move(_ member: Int) -> RedisServer {
+        places.withLock { $0[member] = ($0[member] + count) % (count * 2) }
+        return server(member)
     }
 
     /// Runs a command on a member.
     func command(_ member: Int, _ words: String...) throws {
         let status = try ChildProcess.launch(
-            ["timeout", "5", "redis-cli", "-s", servers[member].socket] + words,
+            ["timeout", "5", "redis-cli", "-s", server(member).socket] + words,
             log: "/dev/null"
         ).wait()
         guard status == 0 else { throw ChaosError("redis-cli \(words.joined(separator: " "))") }
@@ -46,5 +67,5 @@ final class Members: Sendable {
     func save(_ member: Int) throws { try command(member, "SAVE") }
 
     /// Removes that file.
-    func forgetSaved(_ member: Int) { unlink("\(servers[member].folder)/dump.rdb") }
+    func forgetSaved(_ member: Int) { unlink("\(server(member).folder)/dump.rdb") }
 }

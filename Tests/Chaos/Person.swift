@@ -39,6 +39,8 @@ final class Person {
     private var changes = 0
     private var account: Int32
     private var sessions: [Session] = []
+    /// The node that was asked last; nil where the log was written by hand.
+    private var asked: UInt8?
 
     init(_ number: Int, _ world: World) {
         self.number = number
@@ -73,11 +75,9 @@ final class Person {
 
     /// Mostly the node of one's own, so that a frozen node does not hold everybody up.
     private func port() -> Int {
-        let isFaithful = Int.random(in: 0..<10, using: &dice) < 9
-        return world.ports[
-            isFaithful
-                ? number % world.ports.count : Int.random(in: 0..<world.ports.count, using: &dice)
-        ]
+        let node = world.node(near: number, &dice)
+        asked = UInt8(node)
+        return world.ports[node]
     }
 
     private func register() -> Bool {
@@ -164,7 +164,7 @@ final class Person {
         let isAcknowledged = reply.map { $0.status == 200 || $0.status == 204 } ?? false
         if isAcknowledged {
             world.aim.acknowledged(targets, at: end)
-            world.history.acknowledged(subject, end: end)
+            world.history.acknowledged(subject, end: end, by: asked)
             usleep(UInt32(50 + (world.plan.bound ?? 0)) * 1000)
         }
         forget(covered)
@@ -220,6 +220,7 @@ final class Person {
 
     /// Writes into the log by hand; the commit is the acknowledgement.
     private func append(_ kind: Int, _ subject: String, _ version: String) -> Reply? {
+        asked = nil
         do {
             try world.database.sql(
                 """

@@ -50,6 +50,8 @@ struct CampaignPlan: Sendable {
     /// How many administrators take rights from others all the time.
     var administrators = 6
     var connections = 40
+    /// How many of the connections lead through the gateways.
+    var through = Through.both
     var binary = ""
     /// The lease of the members, in milliseconds.
     var lease = 2000
@@ -95,6 +97,9 @@ struct CampaignPlan: Sendable {
         case "people": people = Int(try number(name, value))
         case "administrators": administrators = Int(try number(name, value))
         case "connections": connections = Int(try number(name, value))
+        case "through":
+            guard let known = Through(rawValue: value) else { throw ChaosError(value) }
+            through = known
         case "lease": lease = Int(try number(name, value))
         case "pairs": comesInPairs = value == "1"
         case "talk": isTalkative = value == "1"

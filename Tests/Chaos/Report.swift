@@ -30,7 +30,14 @@ struct Report {
         let rights = checker.rights
         let probedRights =
             plan.administrators == 0 || rights.nearMisses > 0 && rights.accepted > 0
-        let probed = checker.nearMisses > 0 && checker.acknowledgements > 0 && probedRights
+        let gateways = checker.gateways
+        let probedGateways =
+            plan.through == .nodes
+            || gateways.nearMisses > 0 && gateways.accepted > 0
+                && (plan.administrators == 0 || gateways.rightsElsewhere > 0)
+        let probed =
+            checker.nearMisses > 0 && checker.acknowledgements > 0 && probedRights
+            && probedGateways
         if !probed { Chaos.say("nothing was probed: this run proves nothing") }
         let isGood: Bool
         if plan.expectsViolation {
@@ -51,6 +58,7 @@ struct Report {
         let made = faults.sorted { $0.key.rawValue < $1.key.rawValue }
             .map { "\($0.key.rawValue): \($0.value)" }.joined(separator: ", ")
         let rights = checker.rights
+        let gateways = checker.gateways
         let slowest = checker.slowest.sorted { $0.key < $1.key }.map { $0.value / 1_000_000 }
         let perMinute = Int(Double(checker.nearMisses) / seconds * 60)
         let counts = checker.counts.sorted { $0.key.rawValue < $1.key.rawValue }
@@ -63,6 +71,11 @@ struct Report {
             of rights        \(rights.acknowledgements) acknowledged, \(rights.verdicts) verdicts, \
             \(rights.accepted) of them accepted; \(rights.nearMisses) near misses, \
             \(rights.violations) violations
+            through nginx    \(gateways.verdicts) verdicts, \(gateways.accepted) of them \
+            accepted; \(gateways.nearMisses) near misses, \(gateways.rightsNearMisses) of them on \
+            rights, \(gateways.rightsElsewhere) of these before another node than the one that \
+            took the right; \(gateways.violations) violations, \(gateways.rightsViolations) on \
+            rights
             given, refused   \(history.wrongs)
             near misses      \(checker.nearMisses) within 5 ms (\(perMinute) a minute); \
             the slowest took \(slowest) ms

@@ -1,5 +1,6 @@
 // Everything that a campaign tests: two PostgreSQL servers, Redis, the members of the authority,
-// three nodes of the built binary, and the fault proxy between each node and each store.
+// three nodes of the built binary, the fault proxy between each node and each store, and an nginx
+// before each node.
 import ChaosKit
 import Glibc
 import Primitives
@@ -20,6 +21,8 @@ final class Rig: Sendable {
     let clocks: WallClocks
     let proxy: FaultProxy
     let nodes: [Node]
+    /// nginx before each node; nil where nobody asks through it.
+    let gateways: Gateways?
     /// The administrator's.
     let root: Credentials
     private let folder: String
@@ -37,7 +40,7 @@ final class Rig: Sendable {
     init(_ plan: CampaignPlan) async throws {
         folder = try PrivateFolder.make("ww-chaos")
         janitor = try PrivateFolder.removeAtExit(folder)
-        let free = try FreePorts.take(2 + Self.nodeCount * 2)
+        let free = try FreePorts.take(2 + Self.nodeCount * 4)
         let isSynchronous = !plan.mayLose
         database = try await Blocking.run {
             try Database(isSynchronous: isSynchronous, ports: Array(free[..<2]))
@@ -51,7 +54,7 @@ final class Rig: Sendable {
         let owners = Owners(Self.nodeCount)
         proxy = try FaultProxy(
             upstream: (0..<Self.nodeCount).flatMap { _ in upstream },
-            shared: members.servers.map(\.port),
+            shared: members.ports,
             clients: Self.nodeCount,
             client: { owners.owner(of: $0) }
         )
@@ -72,6 +75,8 @@ final class Rig: Sendable {
                 onStart: { owners.set($0, at: index) }
             )
         }
+        let further = Array(free[(2 + Self.nodeCount * 2)...])
+        gateways = try await Self.openGateways(plan, nodes.map(\.port), further, folder)
         for node in nodes { try node.start() }
         try await waitUntilReady(plan)
     }
@@ -86,6 +91,25 @@ final class Rig: Sendable {
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
+        try await gateways?.waitUntilGuarding(deadline)
+    }
+
+    /// - Parameter free: two ports for each node.
+    private static func openGateways(
+        _ plan: CampaignPlan,
+        _ nodes: [Int],
+        _ free: [Int],
+        _ folder: String
+    ) async throws -> Gateways? {
+        guard plan.through != .nodes else { return nil }
+        return try await Blocking.run {
+            try Gateways(
+                before: nodes,
+                ports: Array(free[..<nodes.count]),
+                applications: Array(free[nodes.count...]),
+                in: folder
+            )
+        }
     }
 
     deinit { stop() }
@@ -93,8 +117,9 @@ final class Rig: Sendable {
     /// Whether the members are the authority, as far as any node knows.
     var isAdopted: Bool { nodes.contains { $0.asksMembers } }
 
-    /// Ends the nodes and the proxy; the stores end with their watchdogs.
+    /// Ends the gateways, the nodes and the proxy; the stores end with their watchdogs.
     func stop() {
+        gateways?.stop()
         for node in nodes { node.kill() }
         proxy.stop()
         close(janitor)

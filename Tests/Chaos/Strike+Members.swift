@@ -21,15 +21,16 @@ extension Strike {
         history.note("members \(victims)")
         switch kind {
         case .freezeMembers:
-            for member in victims { members.servers[member].freeze() }
+            for member in victims { members.server(member).freeze() }
             try await pause(50...2500)
-            for member in victims { members.servers[member].thaw() }
+            for member in victims { members.server(member).thaw() }
         case .killMember:
-            for member in victims { try await members.servers[member].kill() }
+            for member in victims { try await members.server(member).kill() }
             try await pause(0...1000)
-            for member in victims { try await members.servers[member].restart() }
+            for member in victims { try await members.server(member).restart() }
         case .restoreMember: try await restore(victims)
         case .demoteMember: try await demote(victims[0])
+        case .moveMembers: try await move()
         case .flushMembers:
             for member in victims { await attempt { try members.command(member, "FLUSHALL") } }
         case .fillMembers:
@@ -50,9 +51,9 @@ extension Strike {
         let members = rig.members
         for member in victims { await attempt { try members.save(member) } }
         try await pause(50...500)
-        for member in victims { try await members.servers[member].kill() }
+        for member in victims { try await members.server(member).kill() }
         for member in victims {
-            try await members.servers[member].restart()
+            try await members.server(member).restart()
             members.forgetSaved(member)
         }
         try await pause(200...1000)
@@ -65,6 +66,34 @@ extension Strike {
         await attempt { try members.command(member, "REPLICAOF", "127.0.0.1", master) }
         try await pause(5...1500)
         await attempt { try members.command(member, "REPLICAOF", "NO", "ONE") }
+    }
+
+    /// The names of most members lead to other servers from now on.
+    ///
+    /// One node keeps its connections to the old ones for a while, and often hears nothing of
+    /// PostgreSQL either, so that it does not learn of another epoch before its lease is over (F2).
+    private mutating func move() async throws {
+        let members = rig.members
+        let least = members.count / 2 + 1
+        let share = Int.random(in: least...members.count, using: &dice)
+        let moved = Array((0..<members.count).shuffled(using: &dice).prefix(share))
+        history.note("moved \(moved)")
+        for member in moved {
+            let port = members.move(member).port
+            for other in 0..<Rig.nodeCount {
+                rig.proxy.lead(Rig.route(of: other, toMember: member), to: port)
+                if other != node { rig.proxy.reset(Rig.route(of: other, toMember: member)) }
+            }
+        }
+        if Int.random(in: 0..<4, using: &dice) > 0 {
+            var deaf = FaultProxy.Fault()
+            deaf.holds = [.requests, .replies]
+            let ways = Array(Rig.routes(of: node).prefix(2))
+            try await proxied(ways, deaf, plan.lease / 2...plan.lease + 500)
+        } else {
+            try await pause(plan.lease / 6...plan.lease)
+        }
+        for member in moved { rig.proxy.reset(Rig.route(of: node, toMember: member)) }
     }
 
     mutating func strikeMemberLink() async throws {

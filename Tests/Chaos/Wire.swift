@@ -1,5 +1,6 @@
-// One keep-alive connection to a node, with at most one check on it: a node begins the second of a
-// connection when the first is answered, and that one would be no near miss any more.
+// One keep-alive connection to a node or the gateway before it, with at most one check on it: a
+// node begins the second of a connection when the first is answered, and that one would be no near
+// miss any more.
 import ChaosKit
 import Glibc
 
@@ -11,9 +12,18 @@ final class Wire {
         case idle
         case asking
     }
+    /// How it asks.
+    enum Manner {
+        /// As gateways do.
+        case plain
+        /// So that the fast path does not answer.
+        case general
+        /// A gateway, which asks the node.
+        case guarded
+    }
     let node: Int
     let port: Int
-    private let isGeneral: Bool
+    private let manner: Manner
     private(set) var state = State.closed
     private(set) var descriptor: Int32 = -1
     private var retryAt: Int64 = 0
@@ -25,12 +35,10 @@ final class Wire {
     private static let pause: Int64 = 50_000_000
 
     /// A connection that is not made yet.
-    ///
-    /// With `isGeneral` its checks are such as the fast path does not answer.
-    init(node: Int, port: Int, isGeneral: Bool) {
+    init(node: Int, port: Int, _ manner: Manner) {
         self.node = node
         self.port = port
-        self.isGeneral = isGeneral
+        self.manner = manner
     }
 
     /// Tries to connect, unless that failed a moment ago.
@@ -47,7 +55,12 @@ final class Wire {
         token = target.token
         asksRights = target.asksRights
         start = nanoseconds()
-        let bytes = isGeneral ? target.general : target.request
+        let bytes =
+            switch manner {
+            case .plain: target.request
+            case .general: target.general
+            case .guarded: target.guarded
+            }
         state = .asking
         let count = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         if count != bytes.count { lose() }
@@ -74,6 +87,8 @@ final class Wire {
         let end = nanoseconds()
         filled = 0
         state = .idle
+        // nginx ends the connection on which it said 500: that it could not ask, or was told 503.
+        if manner == .guarded, status >= 500 { lose() }
         let answer: CheckAnswer =
             switch status {
             case 200: .accepted
@@ -88,7 +103,8 @@ final class Wire {
             answer: answer,
             start: start,
             end: end,
-            bound: bound
+            bound: bound,
+            isThroughGateway: manner == .guarded
         )
     }
 

@@ -23,6 +23,8 @@ final class Term: Sendable {
 final class World: Sendable {
     let plan: CampaignPlan
     let ports: [Int]
+    /// The gateways before the nodes, if there are any.
+    let gateways: [Int]
     let database: Database
     /// How the administrator signs in.
     let root: Credentials
@@ -35,12 +37,26 @@ final class World: Sendable {
     init(_ plan: CampaignPlan, _ rig: Rig, _ history: History, _ aim: Aim, _ term: Term) {
         self.plan = plan
         ports = rig.nodes.map(\.port)
+        gateways = rig.gateways?.ports ?? []
         database = rig.database
         root = rig.root
         self.history = history
         self.aim = aim
         self.term = term
         everything = Mutex(history.subject())
+    }
+
+    /// The node that somebody asks: mostly the one of his own, so that a frozen node does not hold
+    /// everybody up.
+    func node(near number: Int, _ dice: inout Dice) -> Int {
+        let isFaithful = Int.random(in: 0..<10, using: &dice) < 9
+        return isFaithful
+            ? number % ports.count : Int.random(in: 0..<ports.count, using: &dice)
+    }
+
+    /// Whether a single check goes through a gateway.
+    func isGuarded(_ dice: inout Dice) -> Bool {
+        Int.random(in: 0..<3, using: &dice) < plan.through.share(of: 3)
     }
 
     /// What a revocation of all tokens that are there would cover.

@@ -29,6 +29,8 @@ package struct CheckRecord: Sendable {
     package var end: Int64
     /// The staleness that the node was allowed, in nanoseconds; nil for the linear mode.
     package var bound: Int64?
+    /// Whether a gateway asked the node, and the answer is the gateway's.
+    package var isThroughGateway: Bool
 
     /// A record of the linear mode, unless `bound` is given.
     package init(
@@ -37,7 +39,8 @@ package struct CheckRecord: Sendable {
         answer: CheckAnswer,
         start: Int64,
         end: Int64,
-        bound: Int64? = nil
+        bound: Int64? = nil,
+        isThroughGateway: Bool = false
     ) {
         self.token = token
         self.node = node
@@ -45,6 +48,7 @@ package struct CheckRecord: Sendable {
         self.start = start
         self.end = end
         self.bound = bound
+        self.isThroughGateway = isThroughGateway
     }
 }
 
@@ -69,8 +73,9 @@ package struct Violation: Sendable, CustomStringConvertible {
 
     package var description: String {
         let late = Double(check.start - since) / 1e6
-        return "\(guarantee.rawValue): token \(check.token) was accepted by node \(check.node) "
-            + "in a check that began \(late) ms after it could not be any more"
+        let gateway = check.isThroughGateway ? "the gateway before " : ""
+        return "\(guarantee.rawValue): token \(check.token) was accepted by \(gateway)node "
+            + "\(check.node) in a check that began \(late) ms after it could not be any more"
     }
 }
 
@@ -86,6 +91,27 @@ package struct RightsTally: Sendable, Equatable {
     package var nearMisses = 0
     /// Violations.
     package var violations = 0
+
+    /// Nothing yet.
+    package init() {}
+}
+
+/// What was seen of the checks that went through a gateway; the figures of all include it.
+package struct GatewayTally: Sendable, Equatable {
+    /// Checks with a verdict.
+    package var verdicts = 0
+    /// Those of them that were accepted: without such the gateway lets nobody pass.
+    package var accepted = 0
+    /// Near misses.
+    package var nearMisses = 0
+    /// Those of them that ask for a permission.
+    package var rightsNearMisses = 0
+    /// Those that ask for a permission before another node than the one that acknowledged.
+    package var rightsElsewhere = 0
+    /// Violations.
+    package var violations = 0
+    /// Those of them that ask for a permission.
+    package var rightsViolations = 0
 
     /// Nothing yet.
     package init() {}
@@ -117,6 +143,8 @@ package struct Checker: Sendable {
     package private(set) var late = 0
     /// What of all this was about rights (W11).
     package private(set) var rights = RightsTally()
+    /// What of all this went through gateways.
+    package private(set) var gateways = GatewayTally()
 
     /// How soon after an acknowledgement a check counts as a near miss, in nanoseconds.
     package let nearness: Int64
@@ -127,7 +155,7 @@ package struct Checker: Sendable {
     package let handling: Int64
 
     private var subjects: [Int32: [Int32]] = [:]
-    private var acknowledged: [Int32: Int64] = [:]
+    private var acknowledged: [Int32: (end: Int64, node: UInt8?)] = [:]
     private var denied: [Int32: Int64] = [:]
     private var askingRights: Set<Int32> = []
     private var clock = Int64.min
@@ -151,12 +179,18 @@ package struct Checker: Sendable {
         if asksRights { askingRights.insert(token) }
     }
 
-    /// The acknowledgement of a revocation of `subject` was read at `end`.
-    package mutating func acknowledged(_ subject: Int32, end: Int64, ofRights: Bool = false) {
+    /// The acknowledgement of a revocation of `subject` was read at `end`, from `node`; nil where
+    /// that was none.
+    package mutating func acknowledged(
+        _ subject: Int32,
+        end: Int64,
+        by node: UInt8? = nil,
+        ofRights: Bool = false
+    ) {
         pass(end)
         acknowledgements += 1
         if ofRights { rights.acknowledgements += 1 }
-        acknowledged[subject] = min(acknowledged[subject] ?? .max, end)
+        if end < acknowledged[subject]?.end ?? .max { acknowledged[subject] = (end, node) }
     }
 
     /// A check was answered.
@@ -166,23 +200,16 @@ package struct Checker: Sendable {
             unknown += 1
             return
         }
-        verdicts += 1
-        let asksRights = askingRights.contains(check.token)
-        if asksRights {
-            rights.verdicts += 1
-            rights.accepted += check.answer == .accepted ? 1 : 0
-        }
+        count(check)
         var since = Int64.max
+        var by: UInt8?
         for subject in subjects[check.token] ?? [] {
-            since = min(since, acknowledged[subject] ?? .max)
+            guard let found = acknowledged[subject], found.end < since else { continue }
+            (since, by) = found
         }
         // Subtracted from the later time: what was never acknowledged must not overflow.
         let distance = check.start - (check.bound ?? 0)
-        if since < distance, distance - since <= nearness {
-            nearMisses += 1
-            if asksRights { rights.nearMisses += 1 }
-            slowest[check.node] = max(slowest[check.node] ?? 0, check.end - check.start)
-        }
+        if since < distance, distance - since <= nearness { countNearMiss(check, by) }
         if check.answer == .revoked {
             denied[check.token] = min(denied[check.token] ?? .max, check.end)
             return
@@ -195,6 +222,31 @@ package struct Checker: Sendable {
         if let first = denied[check.token], first < check.start { report(.denied, check, first) }
     }
 
+    private mutating func count(_ check: CheckRecord) {
+        let accepted = check.answer == .accepted ? 1 : 0
+        verdicts += 1
+        if askingRights.contains(check.token) {
+            rights.verdicts += 1
+            rights.accepted += accepted
+        }
+        guard check.isThroughGateway else { return }
+        gateways.verdicts += 1
+        gateways.accepted += accepted
+    }
+
+    /// - Parameter node: who acknowledged; nil where that was none.
+    private mutating func countNearMiss(_ check: CheckRecord, _ node: UInt8?) {
+        nearMisses += 1
+        slowest[check.node] = max(slowest[check.node] ?? 0, check.end - check.start)
+        let asksRights = askingRights.contains(check.token)
+        if asksRights { rights.nearMisses += 1 }
+        guard check.isThroughGateway else { return }
+        gateways.nearMisses += 1
+        guard asksRights else { return }
+        gateways.rightsNearMisses += 1
+        if let node, node != check.node { gateways.rightsElsewhere += 1 }
+    }
+
     private mutating func pass(_ end: Int64) {
         if end < clock { late += 1 }
         clock = max(clock, end)
@@ -202,7 +254,12 @@ package struct Checker: Sendable {
 
     private mutating func report(_ guarantee: Guarantee, _ check: CheckRecord, _ since: Int64) {
         violationCount += 1
-        if askingRights.contains(check.token) { rights.violations += 1 }
+        let ofRights = askingRights.contains(check.token) ? 1 : 0
+        rights.violations += ofRights
+        if check.isThroughGateway {
+            gateways.violations += 1
+            gateways.rightsViolations += ofRights
+        }
         counts[guarantee, default: 0] += 1
         guard violations.count < 10_000 else { return }
         violations.append(Violation(guarantee: guarantee, check: check, since: since))

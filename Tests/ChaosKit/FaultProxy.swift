@@ -87,6 +87,12 @@ package final class FaultProxy: Sendable {
         shared.withLock { $0.faults[route] = fault }
     }
 
+    /// Leads new connections of a route to another server, a port of 127.0.0.1; those that are
+    /// there stay where they are.
+    package func lead(_ route: Int, to port: Int) {
+        shared.withLock { $0.upstream[route] = port }
+    }
+
     /// Resets all connections of a route.
     package func reset(_ route: Int) { shared.withLock { _ = $0.resets.insert(route) } }
 

@@ -130,6 +130,53 @@ import Testing
         #expect(checker.verdicts == 5)
     }
 
+    @Test func `what a gateway answers is judged by the same rule, and counted apart (W1, W11)`() {
+        var checker = Self.checker()
+        checker.issued(3, coveredBy: [12], asksRights: true)
+        func check(
+            _ token: Int32,
+            _ node: UInt8,
+            _ answer: CheckAnswer,
+            _ start: Int64
+        )
+            -> CheckRecord
+        {
+            CheckRecord(
+                token: token,
+                node: node,
+                answer: answer,
+                start: start,
+                end: start + 1,
+                isThroughGateway: true
+            )
+        }
+        checker.checked(check(3, 1, .accepted, 50))
+        checker.acknowledged(12, end: 100, by: 0, ofRights: true)
+        checker.checked(check(3, 0, .revoked, 101))
+        checker.checked(check(3, 1, .revoked, 102))
+        // A gateway whose node is away says neither.
+        checker.checked(check(3, 2, .unknown, 103))
+        #expect(checker.violationCount == 0)
+        checker.checked(check(3, 2, .accepted, 104))
+        #expect(checker.violations.map(\.guarantee) == [.acknowledged])
+        #expect(checker.violations.first?.description.contains("gateway before node 2") == true)
+        checker.acknowledged(10, end: 200)
+        checker.checked(check(1, 2, .accepted, 201))
+        checker.checked(Self.check(1, .revoked, 202, 203))
+        var wanted = GatewayTally()
+        wanted.verdicts = 5
+        wanted.accepted = 3
+        wanted.nearMisses = 4
+        wanted.rightsNearMisses = 3
+        wanted.rightsElsewhere = 2
+        wanted.violations = 2
+        wanted.rightsViolations = 1
+        #expect(checker.gateways == wanted)
+        #expect(checker.verdicts == 6)
+        #expect(checker.nearMisses == 5)
+        #expect(checker.violationCount == 2)
+    }
+
     @Test func `events out of order are counted`() {
         var checker = Self.checker()
         checker.checked(Self.check(1, .accepted, 101, 110))

@@ -91,6 +91,37 @@ import Testing
         #expect(Self.receive(descriptors[1], 30_000) == "+PONG\r\n")
     }
 
+    @Test func `a route that is led elsewhere takes new connections there, old ones stay (H2)`()
+        async throws
+    {
+        var servers: [RedisServer] = []
+        for password in ["old", "new"] {
+            var options = RedisServer.Options()
+            options.tcp = true
+            options.password = password
+            servers.append(try await RedisServer.start(options))
+        }
+        let proxy = try FaultProxy(upstream: [servers[0].port])
+        defer { proxy.stop() }
+        /// Whether the server behind a connection is the one with this password.
+        func isBehind(_ descriptor: Int32, _ password: String) -> Bool {
+            let words = "AUTH \(password)\r\n"
+            _ = send(descriptor, words, words.utf8.count, Int32(MSG_NOSIGNAL))
+            return Self.receive(descriptor, 30_000) == "+OK\r\n"
+        }
+        let before = try Self.connect(proxy.ports[0])
+        defer { close(before) }
+        #expect(isBehind(before, "old"))
+        proxy.lead(0, to: servers[1].port)
+        // The loop may have looked at the routes a moment ago.
+        try await Task.sleep(for: .milliseconds(100))
+        let after = try Self.connect(proxy.ports[0])
+        defer { close(after) }
+        #expect(isBehind(after, "new"))
+        #expect(isBehind(before, "old"))
+        #expect(!isBehind(after, "old"))
+    }
+
     private static func localPort(_ descriptor: Int32) -> Int {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
