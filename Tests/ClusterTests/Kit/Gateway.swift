@@ -77,9 +77,10 @@ final class Gateway: Sendable {
             text = text.replacing("server 127.0.0.1:808\(index);", with: "")
         }
         try PrivateFolder.write(text, to: "\(folder)/nginx.conf")
+        // One process: a worker would outlive a master that is killed.
         let words = [
             "nginx", "-p", folder, "-c", "\(folder)/nginx.conf", "-e", "\(folder)/error.log", "-g",
-            "daemon off;",
+            "daemon off; master_process off;",
         ]
         let log = "\(folder)/output.log"
         let gateway = Gateway(
