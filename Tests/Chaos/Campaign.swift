@@ -57,8 +57,13 @@ struct Campaign {
 
 extension Checker {
     /// The violations of what is promised under this plan.
-    func brokenPromises(_ plan: CampaignPlan) -> Int {
-        violationCount - (plan.agrees ? 0 : counts[.denied] ?? 0)
+    func brokenPromises(_ plan: CampaignPlan) -> Int { plan.brokenPromises(counts) }
+}
+
+extension CampaignPlan {
+    /// Those of these violations that are of what is promised under this plan.
+    func brokenPromises(_ counts: [Guarantee: Int]) -> Int {
+        counts.reduce(0) { $0 + (agrees || $1.key != .denied ? $1.value : 0) }
     }
 }
 

@@ -70,12 +70,12 @@ struct Report {
             verdicts         \(checker.verdicts), without one \(checker.unknown)
             of rights        \(rights.acknowledgements) acknowledged, \(rights.verdicts) verdicts, \
             \(rights.accepted) of them accepted; \(rights.nearMisses) near misses, \
-            \(rights.violations) violations
+            \(plan.brokenPromises(rights.violations)) violations
             through nginx    \(gateways.verdicts) verdicts, \(gateways.accepted) of them \
             accepted; \(gateways.nearMisses) near misses, \(gateways.rightsNearMisses) of them on \
             rights, \(gateways.rightsElsewhere) of these before another node than the one that \
-            took the right; \(gateways.violations) violations, \(gateways.rightsViolations) on \
-            rights
+            took the right; \(plan.brokenPromises(gateways.violations)) violations, \
+            \(plan.brokenPromises(gateways.rightsViolations)) on rights
             given, refused   \(history.wrongs)
             near misses      \(checker.nearMisses) within 5 ms (\(perMinute) a minute); \
             the slowest took \(slowest) ms

@@ -89,8 +89,8 @@ package struct RightsTally: Sendable, Equatable {
     package var accepted = 0
     /// Near misses.
     package var nearMisses = 0
-    /// Violations.
-    package var violations = 0
+    /// Violations of each guarantee.
+    package var violations: [Guarantee: Int] = [:]
 
     /// Nothing yet.
     package init() {}
@@ -108,10 +108,10 @@ package struct GatewayTally: Sendable, Equatable {
     package var rightsNearMisses = 0
     /// Those that ask for a permission before another node than the one that acknowledged.
     package var rightsElsewhere = 0
-    /// Violations.
-    package var violations = 0
+    /// Violations of each guarantee.
+    package var violations: [Guarantee: Int] = [:]
     /// Those of them that ask for a permission.
-    package var rightsViolations = 0
+    package var rightsViolations: [Guarantee: Int] = [:]
 
     /// Nothing yet.
     package init() {}
@@ -254,11 +254,11 @@ package struct Checker: Sendable {
 
     private mutating func report(_ guarantee: Guarantee, _ check: CheckRecord, _ since: Int64) {
         violationCount += 1
-        let ofRights = askingRights.contains(check.token) ? 1 : 0
-        rights.violations += ofRights
+        let asksRights = askingRights.contains(check.token)
+        if asksRights { rights.violations[guarantee, default: 0] += 1 }
         if check.isThroughGateway {
-            gateways.violations += 1
-            gateways.rightsViolations += ofRights
+            gateways.violations[guarantee, default: 0] += 1
+            if asksRights { gateways.rightsViolations[guarantee, default: 0] += 1 }
         }
         counts[guarantee, default: 0] += 1
         guard violations.count < 10_000 else { return }

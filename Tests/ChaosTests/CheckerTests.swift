@@ -125,7 +125,7 @@ import Testing
         wanted.verdicts = 4
         wanted.accepted = 4
         wanted.nearMisses = 2
-        wanted.violations = 2
+        wanted.violations = [.acknowledged: 2]
         #expect(checker.rights == wanted)
         #expect(checker.verdicts == 5)
     }
@@ -169,8 +169,8 @@ import Testing
         wanted.nearMisses = 4
         wanted.rightsNearMisses = 3
         wanted.rightsElsewhere = 2
-        wanted.violations = 2
-        wanted.rightsViolations = 1
+        wanted.violations = [.acknowledged: 2]
+        wanted.rightsViolations = [.acknowledged: 1]
         #expect(checker.gateways == wanted)
         #expect(checker.verdicts == 6)
         #expect(checker.nearMisses == 5)
