@@ -9,7 +9,7 @@ extension Strike {
         let database = rig.database
         var spender: ChildProcess?
         if [.killBackend, .crashPrimary, .failOver].contains(kind) {
-            spender = try spend()
+            spender = try await spend()
             try await pause(100...300)
         }
         defer { spender?.kill() }
@@ -88,16 +88,25 @@ extension Strike {
         for process in held { kill(process, SIGCONT) }
     }
 
-    /// Takes transaction numbers as fast as it can, for whatever comes next.
+    /// Takes transaction numbers as fast as it can, for whatever comes next; returns when it does.
     ///
     /// What was rolled back and not yet flushed leaves nothing in the log, so a crash or a failover
     /// gives those numbers out again, for other revocations (F4).
-    private func spend() throws -> ChildProcess {
+    private func spend() async throws -> ChildProcess {
         let loop = """
-            DO $$ BEGIN FOR i IN 1..200000 LOOP
+            DO $$ BEGIN FOR i IN 1..1000000 LOOP
                 PERFORM pg_current_xact_id(); ROLLBACK;
+                IF i = 1000 THEN RAISE NOTICE 'spending'; END IF;
             END LOOP; END $$
             """
-        return try ChildProcess.launch(rig.database.words(loop), log: "/dev/null")
+        let log = "/tmp/\(getpid()).spender"
+        defer { unlink(log) }
+        let spender = try ChildProcess.launch(rig.database.words(loop), log: log)
+        // On a busy machine it takes a while until it has begun.
+        let limit = nanoseconds() + 5_000_000_000
+        while PrivateFolder.read(log).isEmpty, spender.isRunning, nanoseconds() < limit {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return spender
     }
 }
