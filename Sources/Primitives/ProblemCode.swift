@@ -33,6 +33,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case usernameTaken = "username-taken"
     case permissionNotHeld = "permission-not-held"
     case selfChangeRefused = "self-change-refused"
+    case recentSignInRequired = "recent-sign-in-required"
     case passwordChangeRequired = "password-change-required"
     case organisationRefused = "organisation-refused"
     case nameTaken = "name-taken"
@@ -64,8 +65,8 @@ extension ProblemCode {
             401
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled,
-            .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired,
-            .organisationRefused:
+            .permissionNotHeld, .selfChangeRefused, .recentSignInRequired,
+            .passwordChangeRequired, .organisationRefused:
             403
         case .notFound: 404
         case .methodNotAllowed: 405

@@ -16,6 +16,14 @@ extension ProblemCode {
                 "Nobody changes the rights or the state of the own account.",
                 "Ask another administrator."
             )
+        case .recentSignInRequired:
+            Manual(
+                "Recent sign-in required",
+                "What the call does needs somebody who has proved lately who he is. It is 403: the "
+                    + "token is good, and to refresh it changes nothing.",
+                "Sign in again, and repeat the call with the new token. `max_age` of "
+                    + "`WWW-Authenticate` says in seconds how recent it must be (RFC 9470)."
+            )
         case .passwordChangeRequired:
             Manual(
                 "New password required",

@@ -29,9 +29,9 @@ extension ProblemCode {
             .permissionDenied, .originalRequestRefused, .registrationDisabled, .emailTaken,
             .usernameTaken:
             ruleManual
-        case .permissionNotHeld, .selfChangeRefused, .passwordChangeRequired, .organisationRefused,
-            .nameTaken, .builtIn, .inUse, .roleCycle, .lastAdministrator, .limitReached,
-            .idempotencyKeyReused,
+        case .permissionNotHeld, .selfChangeRefused, .recentSignInRequired,
+            .passwordChangeRequired, .organisationRefused, .nameTaken, .builtIn, .inUse,
+            .roleCycle, .lastAdministrator, .limitReached, .idempotencyKeyReused,
             .versionMismatch, .versionRequired:
             administrationManual
         case .tooManyAttempts, .tooManyConnections, .overloaded, .deadlineExceeded,

@@ -14,6 +14,8 @@ package import Tokens
 package struct AdministrationSettings: Sendable {
     /// Whether administrators may act as others.
     package var allowsImpersonation: Bool
+    /// How lately who destroys or gives power must have signed in; zero for whenever.
+    package var recentSignIn: Duration
 
     /// Reads them.
     package init(from source: SettingsSource) {
@@ -21,6 +23,13 @@ package struct AdministrationSettings: Sendable {
             "admin.impersonation",
             default: false,
             help: "Whether who holds users:impersonate may act as somebody else for 15 minutes."
+        )
+        recentSignIn = source.duration(
+            "administration.recent_sign_in",
+            default: .minutes(15),
+            within: .zero ... .hours(24),
+            help: "How lately who destroys or gives power must have signed in (docs/access.md); 0"
+                + " is off."
         )
     }
 }

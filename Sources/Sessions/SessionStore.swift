@@ -176,8 +176,9 @@ package enum SessionStore {
     /// nonce, so that every older refresh token of it is dead too, without being reuse.
     ///
     /// `$1` is the account, `$2` its generation, `$3` the session, `$4` the digest of the new
-    /// nonce, `$5` `now`; `gate` is a part whose row allows it.
-    private static func restamp(gate: String) -> RevokingSQL {
+    /// nonce, `$5` `now`; `gate` is a part whose row allows it. Where it is the password that was
+    /// shown, its owner has proved who he is (`auth_time`).
+    private static func restamp(gate: String, proves: Bool = false) -> RevokingSQL {
         """
         signature AS (
             UPDATE account_signatures g
@@ -191,6 +192,7 @@ package enum SessionStore {
                    refresh_generation = 1,
                    nonce_digest = $4,
                    previous_exchanged_at = NULL,
+                   authenticated_at = \(proves ? "clock_timestamp()" : "s.authenticated_at"),
                    last_used_at = $5
               FROM signature g
              WHERE s.id = $3
@@ -273,7 +275,7 @@ package enum SessionStore {
              WHERE p.account_id = h.account_id
                AND p.phc = $11
             RETURNING p.account_id
-        ), \(restamp(gate: "password")), \(AuditLog.append(
+        ), \(restamp(gate: "password", proves: true)), \(AuditLog.append(
             as: "audited",
             .passwordChanged,
             account: "signature.account_id",

@@ -9,6 +9,9 @@ import Revocation
 package enum SignInStore {
     /// The parts that open a session for the account in `password`, with the generation of a part
     /// that holds its signature, for the organisation of parameter `organisation`, and record it.
+    ///
+    /// `auth_time` is of the database's clock, as `iat` is: a node whose clock is ahead must not
+    /// make a sign-in that stays recent (row 178).
     private static func opening(with generation: String, organisation: Int) -> String {
         """
         opened AS (
@@ -18,7 +21,7 @@ package enum SignInStore {
                 organisation_id
             )
             SELECT $1, g.account_id, g.generation, $4, $5, $15::text,
-                   $6, $14, $14, $14, $7, $8, $\(organisation)::uuid
+                   $6, $14, clock_timestamp(), $14, $7, $8, $\(organisation)::uuid
               FROM \(generation) g
               JOIN password p ON p.account_id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,

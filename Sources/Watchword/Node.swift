@@ -301,6 +301,7 @@ struct Node: Sendable {
                 keyUses: keyUses,
                 clock: clock
             ),
+            recentProof: RecentProof(within: settings.administration.recentSignIn),
             keys: keys,
             roles: roles,
             rights: rights,

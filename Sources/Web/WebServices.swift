@@ -25,6 +25,8 @@ package struct WebServices: Sendable {
     package let lists: SessionLists
     /// Judging access tokens.
     package let verifier: Verifier
+    /// How lately who calls must have signed in, where much is at stake.
+    package let recentProof: RecentProof
     /// The key ring.
     package let keys: KeyKeeper
     /// The roles and what they permit.
@@ -59,6 +61,7 @@ package struct WebServices: Sendable {
         changePassword: ChangePassword,
         lists: SessionLists,
         verifier: Verifier,
+        recentProof: RecentProof,
         keys: KeyKeeper,
         roles: RoleKeeper,
         rights: RightsResolver,
@@ -80,6 +83,7 @@ package struct WebServices: Sendable {
         self.changePassword = changePassword
         self.lists = lists
         self.verifier = verifier
+        self.recentProof = recentProof
         self.keys = keys
         self.roles = roles
         self.rights = rights

@@ -172,6 +172,8 @@ final class Rig: Sendable {
             "WATCHWORD_PASSWORDS_MEMORY": "8MiB",
             "WATCHWORD_PASSWORDS_PASSES": "1",
             "WATCHWORD_SESSIONS_ACCESS_LIFETIME": "2h",
+            // An administrator signs in once for all of a campaign.
+            "WATCHWORD_ADMINISTRATION_RECENT_SIGN_IN": "0s",
             "WATCHWORD_THROTTLE_SIGN_IN_PER_ADDRESS": "1000000",
             "WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT": "100",
             "WATCHWORD_THROTTLE_REGISTRATIONS_PER_ADDRESS": "1000000",

@@ -12,7 +12,8 @@ import Web
     private static let row = """
         SELECT concat_ws(' ', id, account_id, transport, ip_address, user_agent,
                refresh_generation, idle_expires_at - created_at, expires_at - created_at,
-               authenticated_at = created_at AND last_used_at = created_at,
+               authenticated_at BETWEEN created_at AND clock_timestamp()
+                   AND last_used_at = created_at,
                COALESCE(end_reason, '-'), revoked_at IS NOT NULL)
           FROM sessions
         """

@@ -56,6 +56,7 @@ package enum OrganisationAPI {
         summary: "Remove an organisation and all that is held in it.",
         tag: tag,
         gate: .permission(.organisationsWrite),
+        proof: .recent(.destruction),
         success: 204,
         problems: [.permissionNotHeld],
         traits: [.answersRightsVersion]

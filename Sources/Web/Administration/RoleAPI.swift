@@ -65,6 +65,7 @@ package enum RoleAPI {
         summary: "Make a role of permissions and of other roles.",
         tag: tag,
         gate: .permission(.rolesWrite),
+        proof: .recent(.power),
         success: 201,
         problems: [.nameTaken, .limitReached, .permissionNotHeld, .roleCycle],
         traits: [
@@ -88,6 +89,7 @@ package enum RoleAPI {
         summary: "Change a role; in force at every gateway when it is answered.",
         tag: tag,
         gate: .permission(.rolesWrite),
+        proof: .recent(.power),
         problems: changeProblems + [.nameTaken, .builtIn, .roleCycle],
         traits: [.takesVersion, .answersVersion, .answersRightsVersion, .mayBeMinimal]
     )
@@ -98,6 +100,7 @@ package enum RoleAPI {
         summary: "Remove a role; whoever has it loses it at every gateway at once.",
         tag: tag,
         gate: .permission(.rolesWrite),
+        proof: .recent(.destruction),
         success: 204,
         problems: changeProblems + [.builtIn],
         traits: [.answersRightsVersion]
@@ -127,6 +130,7 @@ package enum RoleAPI {
         summary: "Give a role; 200 where the account had it, with a new end.",
         tag: tag,
         gate: .delegated(.rolesAssign),
+        proof: .recent(.power),
         success: 201,
         problems: giveProblems + [.limitReached, .lastAdministrator],
         alternatives: [AlternativeReply(200, AssignmentReply.self)],
@@ -150,6 +154,7 @@ package enum RoleAPI {
         summary: "Give and take up to a hundred roles, each by itself, in order.",
         tag: tag,
         gate: .delegated(.rolesAssign),
+        proof: .recent(.power),
         traits: [.answersRightsVersion]
     )
 

@@ -22,6 +22,7 @@ package enum RouteRuleAPI {
         summary: "Make a route rule, at a position or at the end.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
+        proof: .recent(.trust),
         success: 201,
         problems: [.limitReached],
         traits: [.idempotent, .answersVersion, .answersLocation, .mayBeMinimal]
@@ -33,6 +34,7 @@ package enum RouteRuleAPI {
         summary: "Put these in the place of all route rules, at once. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
+        proof: .recent(.trust),
         problems: [.limitReached],
         traits: [.needsVersion, .answersVersion, .mayBeMinimal],
         bodyBytes: 1024 * 1024
@@ -54,6 +56,7 @@ package enum RouteRuleAPI {
         summary: "Change or move a route rule. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
+        proof: .recent(.trust),
         problems: [.notFound],
         traits: [.needsVersion, .answersVersion, .mayBeMinimal]
     )
@@ -64,6 +67,7 @@ package enum RouteRuleAPI {
         summary: "Take a route rule away. Needs `If-Match`.",
         tag: "Route rules",
         gate: .permission(.routesWrite),
+        proof: .recent(.trust),
         success: 204,
         problems: [.notFound],
         traits: [.needsVersion]

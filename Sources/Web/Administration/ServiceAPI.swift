@@ -57,6 +57,7 @@ package enum ServiceAPI {
         summary: "Let its keys be used again.",
         tag: tag,
         gate: .permission(.servicesWrite),
+        proof: .recent(.power),
         success: 204,
         problems: changeProblems,
         traits: [.answersRightsVersion]
@@ -68,6 +69,7 @@ package enum ServiceAPI {
         summary: "Delete an account of a service with its keys. The id stays taken.",
         tag: tag,
         gate: .permission(.servicesWrite),
+        proof: .recent(.destruction),
         success: 204,
         problems: changeProblems + [.lastAdministrator],
         traits: [.answersRightsVersion]
@@ -87,6 +89,7 @@ package enum ServiceAPI {
         summary: "Make a key. The answer holds it for the only time.",
         tag: tag,
         gate: .permission(.servicesWrite),
+        proof: .recent(.power),
         success: 201,
         problems: [.selfChangeRefused, .permissionNotHeld, .limitReached],
         traits: [.idempotent, .answersRightsVersion]

@@ -21,6 +21,7 @@ package enum SigningKeyAPI {
         summary: "Make a new signing key; it takes over once everybody can know it.",
         tag: "Administration",
         gate: .permission(.keysWrite),
+        proof: .recent(.trust),
         success: 201,
         problems: [.limitReached],
         traits: [.idempotent, .mayBeMinimal],
@@ -33,6 +34,7 @@ package enum SigningKeyAPI {
         summary: "Trust a signing key no longer: its tokens end everywhere, at once.",
         tag: "Administration",
         gate: .permission(.keysWrite),
+        proof: .recent(.trust),
         success: 204,
         problems: [.notFound, .inUse]
     )

@@ -47,6 +47,7 @@ package enum UserAPI {
         summary: "Let an account be used again, by signing in anew.",
         tag: tag,
         gate: .delegated(.usersWrite),
+        proof: .recent(.power),
         success: 204,
         problems: changeProblems,
         traits: [.answersRightsVersion]
@@ -58,6 +59,7 @@ package enum UserAPI {
         summary: "Erase a person, free the names, end every session. The id stays taken.",
         tag: tag,
         gate: .delegated(.usersWrite),
+        proof: .recent(.destruction),
         success: 204,
         problems: changeProblems + [.lastAdministrator],
         traits: [.answersRightsVersion]
@@ -148,6 +150,7 @@ package enum UserAPI {
         summary: "Act as somebody for 15 minutes at most; the token says who acts.",
         tag: tag,
         gate: .permission(.usersImpersonate),
+        proof: .recent(.power),
         success: 201,
         problems: changeProblems
     )
@@ -158,6 +161,7 @@ package enum UserAPI {
         summary: "Do one thing to many accounts; each succeeds or fails by itself.",
         tag: tag,
         gate: .delegated(.usersWrite),
+        proof: .recent(.destruction),
         traits: [.answersRightsVersion]
     )
 

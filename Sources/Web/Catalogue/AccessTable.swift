@@ -1,4 +1,5 @@
-// docs/access.md: every operation and who may call it, from the catalogue.
+// docs/access.md: every operation and who may call it, from the catalogue; and which need a recent
+// sign-in, and why.
 internal import HTTPTypes
 internal import Primitives
 
@@ -11,8 +12,8 @@ package enum AccessTable {
 
             Generated from the operation catalogue; `make regenerate` rewrites it.
 
-            | Operation | Call | Who | CSRF token with a cookie | Throttled |
-            |---|---|---|---|---|
+            | Operation | Call | Who | Recent sign-in | CSRF token with a cookie | Throttled |
+            |---|---|---|---|---|---|
 
             """
         for info in catalogue.operations {
@@ -24,8 +25,42 @@ package enum AccessTable {
             let path = info.pattern.text + (info.pattern.isPrefix ? "[/…]" : "")
             let limits = info.limits.map(\.rawValue).joined(separator: ", ")
             out += "| `\(info.name)` | `\(methods) \(path)` | \(info.gate.title)"
+            out += " | \(info.proof == .none ? "–" : "yes")"
             out += " | \(info.needsCSRFToken ? "yes" : "–") | \(limits.isEmpty ? "–" : limits) |\n"
         }
-        return out
+        return out + proofs(catalogue)
+    }
+
+    /// What needs a recent sign-in, by what is at stake; empty where nothing does.
+    private static func proofs(_ catalogue: Catalogue) -> String {
+        guard catalogue.operations.contains(where: { $0.proof != .none }) else { return "" }
+        var out = """
+
+            ## Recent sign-in
+
+            These need a token whose `auth_time` is no older than
+            `administration.recent_sign_in` (15 minutes; 0 is off): when its owner last signed in,
+            or replaced his password. A refresh is no proof. Else the answer is 403
+            `recent-sign-in-required` with `WWW-Authenticate: Bearer …,
+            error="insufficient_user_authentication", max_age="900"` (RFC 9470), and nothing has
+            happened. Sign in again (`POST /v1/auth/login`) and repeat the call with the new token.
+            API keys pass, and `watchword admin` is not asked. Why:
+            [decision 16](decisions/0016-recent-sign-in.md).
+
+
+            """
+        for stake in Stake.allCases {
+            let names = catalogue.operations.filter { $0.proof == .recent(stake) }
+                .map { "`\($0.name)`" }
+            guard !names.isEmpty else { continue }
+            out += "- \(stake.sentence) \(names.joined(separator: ", ")).\n"
+        }
+        return out + """
+
+            What takes away and can be given again is never among them: disabling one account or an
+            organisation, ending sessions, taking a role or a membership, taking back a key. In an
+            emergency it must not wait.
+
+            """
     }
 }

@@ -52,7 +52,9 @@ package struct Bindings {
             try await Self.declared(info) {
                 var context = context
                 let asked = context
-                context.caller = try await asked.timed { try await gatekeeper(info.gate, asked) }
+                context.caller = try await asked.timed {
+                    try await gatekeeper(info.gate, info.proof, asked)
+                }
                 let bytes = try await Self.collect(info, context, body)
                 let input = try Self.read(Input.self, info, context, bytes)
                 context.expected = try info.expectedVersion(context.headers)
@@ -84,7 +86,9 @@ package struct Bindings {
             try await Self.declared(info) {
                 var context = context
                 let asked = context
-                context.caller = try await asked.timed { try await gatekeeper(info.gate, asked) }
+                context.caller = try await asked.timed {
+                    try await gatekeeper(info.gate, info.proof, asked)
+                }
                 let known = context
                 return try await known.timed { try await handler(known, body) }
             }

@@ -67,10 +67,47 @@ package enum Gate: Hashable, Sendable {
     }
 }
 
-/// Checks a gate: refuses, or says who calls (nil where anyone may).
+/// What a caller must have proved lately, beside what he shows at the gate.
+package enum Proof: Hashable, Sendable {
+    /// Nothing: the credential is enough.
+    case none
+    /// Who he is: by a recent sign-in, because of what is at stake (row 178, decision 16).
+    case recent(Stake)
+
+    /// The problems that the lack of it can end in.
+    var problems: [ProblemCode] {
+        switch self {
+        case .none: []
+        case .recent: [.recentSignInRequired]
+        }
+    }
+}
+
+/// Why a call needs a recent proof.
+package enum Stake: String, Hashable, Sendable, CaseIterable {
+    /// It cannot be undone.
+    case destruction
+    /// It gives somebody power that outlasts the session.
+    case power
+    /// It changes what every node and gateway trusts or lets pass.
+    case trust
+
+    /// The reason, for manuals.
+    package var sentence: String {
+        switch self {
+        case .destruction: "It cannot be undone."
+        case .power:
+            "It gives power that outlasts the session: whoever has stolen a token would have it"
+                + " given to an account of his own first."
+        case .trust: "It changes whom every node trusts, or what every gateway lets pass."
+        }
+    }
+}
+
+/// Checks a gate, then a proof: refuses, or says who calls (nil where anyone may).
 ///
 /// The CSRF token of a cookie's caller is checked here too, since only the session's side can.
-package typealias Gatekeeper = @Sendable (Gate, RequestContext) async throws -> Caller?
+package typealias Gatekeeper = @Sendable (Gate, Proof, RequestContext) async throws -> Caller?
 
 /// By what an operation is throttled.
 package enum ThrottleKey: String, Hashable, Sendable {

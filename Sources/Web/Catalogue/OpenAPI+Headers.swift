@@ -86,6 +86,20 @@ extension OpenAPI {
         }
     }
 
+    /// What a refusal tells in header fields that its body does not.
+    static func headersOfRefusal(
+        _ info: OperationInfo,
+        _ codes: [ProblemCode]
+    ) -> [(String, OrderedJSON)] {
+        guard codes.contains(.recentSignInRequired) else { return [] }
+        let challenge = header(
+            .wwwAuthenticate,
+            "With `recent-sign-in-required` the error `insufficient_user_authentication`, and as"
+                + " `max_age` how recent the sign-in must be, in seconds (RFC 9470)."
+        )
+        return [("headers", .object([challenge]))]
+    }
+
     private static func minimal(_ fields: [(String, OrderedJSON)]) -> OrderedJSON {
         .object([
             ("description", .text("Done; `Prefer: return=minimal` left out the body.")),

@@ -53,9 +53,9 @@ package enum OpenAPI {
         var out: [(String, OrderedJSON)] = [
             ("operationId", .text(info.name.replacing(".", with: "_") + suffix)),
             ("summary", .text(info.summary)),
-            ("tags", .texts([info.tag])),
-            ("security", security(info)),
         ]
+        out += proof(info)
+        out += [("tags", .texts([info.tag])), ("security", security(info))]
         let parameters = parameters(info, &components)
         if !parameters.isEmpty { out.append(("parameters", .list(parameters))) }
         if let input = info.input, info.carrier == .body || info.carrier == .form {
@@ -76,6 +76,23 @@ package enum OpenAPI {
         }
         out.append(("responses", .object(responses(info, &components))))
         return .object(out)
+    }
+
+    /// That an operation needs a recent sign-in, and why.
+    private static func proof(_ info: OperationInfo) -> [(String, OrderedJSON)] {
+        switch info.proof {
+        case .none: []
+        case .recent(let stake):
+            [
+                (
+                    "description",
+                    .text(
+                        "Needs a recent sign-in (`administration.recent_sign_in`), or an API key. "
+                            + stake.sentence
+                    )
+                ), ("x-recent-sign-in", .text(stake.rawValue)),
+            ]
+        }
     }
 
     private static func security(_ info: OperationInfo) -> OrderedJSON {
@@ -139,13 +156,13 @@ package enum OpenAPI {
         for (status, codes) in Dictionary(grouping: info.problems, by: \.status) {
             let names = codes.map { "`\($0.rawValue)`" }.joined(separator: ", ")
             let reference = OrderedJSON.object([("$ref", .text("#/components/schemas/Problem"))])
-            out[status] = .object([
-                ("description", .text(names)),
-                (
-                    "content",
-                    .object([("application/problem+json", .object([("schema", reference)]))])
-                ),
+            let content = OrderedJSON.object([
+                ("application/problem+json", .object([("schema", reference)]))
             ])
+            out[status] = .object(
+                [("description", .text(names)), ("content", content)]
+                    + headersOfRefusal(info, codes)
+            )
         }
         return out.sorted { $0.key < $1.key }.map { (String($0.key), $0.value) }
     }

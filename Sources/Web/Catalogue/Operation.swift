@@ -21,6 +21,7 @@ package struct Operation<Input: OperationInput, Output: ReplyBody>: Sendable {
         summary: String,
         tag: String,
         gate: Gate,
+        proof: Proof = .none,
         success: Int = 200,
         limits: [ThrottleKey] = [],
         problems: [ProblemCode] = [],
@@ -36,6 +37,7 @@ package struct Operation<Input: OperationInput, Output: ReplyBody>: Sendable {
             summary: summary,
             tag: tag,
             gate: gate,
+            proof: proof,
             success: success,
             limits: limits,
             declaredProblems: problems,
@@ -81,6 +83,7 @@ package struct RawOperation: Sendable {
             summary: summary,
             tag: tag,
             gate: gate,
+            proof: .none,
             success: 200,
             limits: limits,
             declaredProblems: problems,
@@ -128,6 +131,8 @@ package struct OperationInfo: Sendable {
     package let tag: String
     /// Who may call it.
     package let gate: Gate
+    /// What the caller must have proved lately.
+    package let proof: Proof
     /// The status of success.
     package let success: Int
     /// By what it is throttled.
@@ -163,7 +168,7 @@ package struct OperationInfo: Sendable {
             .internalError,
         ]
         all.formUnion(declaredProblems)
-        all.formUnion(gate.problems)
+        all.formUnion(gate.problems + proof.problems)
         switch carrier {
         case .nothing: break
         case .query: all.insert(.validationFailed)

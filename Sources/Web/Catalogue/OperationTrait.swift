@@ -61,6 +61,10 @@ extension OperationInfo {
             traits.isDisjoint(with: [.needsVersion, .takesVersion]) || isUnsafe,
             "\(name): a version is needed to change something"
         )
+        precondition(
+            proof == .none || isUnsafe && gate.hasCaller,
+            "\(name): a recent proof is for somebody who changes something"
+        )
     }
 
     /// In debug builds traps when the answer lacks a declared field, or has one that is not.

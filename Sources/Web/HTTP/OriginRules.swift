@@ -72,7 +72,7 @@ package struct OriginRules: Sendable {
         reply[.accessControlAllowCredentials] = "true"
         reply[.accessControlExposeHeaders] =
             "X-Request-Id, Retry-After, ETag, Location, Idempotent-Replayed, Preference-Applied, "
-            + "Watchword-Rights-Version"
+            + "Watchword-Rights-Version, WWW-Authenticate"
         reply[.resourcePolicy] = "cross-origin"
     }
 

@@ -16,6 +16,8 @@ package struct Problem: Sendable {
     package var retryAfter: Duration?
     /// Cookies to set with it.
     package var cookies: [SetCookie] = []
+    /// How recent the caller's proof of who he is must be.
+    package var maximumAge: Duration?
     /// The methods the path answers, for 405.
     package var allow: [String]?
     /// What went wrong inside, for the log alone; nil for refusals.
@@ -37,6 +39,7 @@ package struct Problem: Sendable {
             self.init(refusal.code, refusal.detail)
             errors = refusal.memberErrors
             retryAfter = refusal.retryAfter
+            if case .proofTooOld(let limit)? = refusal as? GateRefusal { maximumAge = limit }
         case let late as DeadlineExceeded:
             self.init(.deadlineExceeded)
             cause = late
@@ -87,6 +90,10 @@ package struct Problem: Sendable {
     /// RFC 6750 section 3.1: no error code when no credential was sent.
     private var challenge: String? {
         switch code {
+        // RFC 9470 section 3, which has it with 401; why it is 403 here is in decision 16.
+        case .recentSignInRequired:
+            "Bearer realm=\"watchword\", error=\"insufficient_user_authentication\", "
+                + "max_age=\"\(maximumAge?.wholeSeconds ?? 0)\""
         case .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked:
             "Bearer realm=\"watchword\", error=\"invalid_token\""
         case _ where code.status == 401: "Bearer realm=\"watchword\""

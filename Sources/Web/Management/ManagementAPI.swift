@@ -75,7 +75,7 @@ package enum ManagementAPI {
         metrics registry: MetricsRegistry,
         readiness: @escaping @Sendable () async -> Readiness
     ) -> [Route] {
-        var bindings = Bindings(catalogue) { _, _ in nil }
+        var bindings = Bindings(catalogue) { _, _, _ in nil }
         bindings.bind(live) { _, _ in .text(200, "alive\n") }
         bindings.bind(ready) { _, _ in
             let found = await readiness()

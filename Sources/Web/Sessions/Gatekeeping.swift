@@ -1,5 +1,6 @@
 // What stands at every gate: the credential is read, judged against the revocation log, and, when
-// it is a cookie on a call that may change something, paired with its CSRF value (row 145).
+// it is a cookie on a call that may change something, paired with its CSRF value (row 145). Where
+// much is at stake, the caller must have signed in lately as well (row 178).
 import Access
 package import HTTPTypes
 package import Primitives
@@ -12,11 +13,21 @@ package enum GateRefusal: Refusal, Equatable {
     case csrfFailed
     /// The roles do not permit it.
     case permissionDenied
+    /// The caller has not proved who he is within this time.
+    case proofTooOld(limit: Duration)
 
     package var code: ProblemCode {
         switch self {
         case .csrfFailed: .csrfFailed
         case .permissionDenied: .permissionDenied
+        case .proofTooOld: .recentSignInRequired
+        }
+    }
+    package var detail: String? {
+        switch self {
+        case .csrfFailed, .permissionDenied: nil
+        case .proofTooOld(let limit):
+            "This needs a sign-in within the last \(limit.wholeSeconds) seconds."
         }
     }
 }
@@ -24,7 +35,25 @@ package enum GateRefusal: Refusal, Equatable {
 extension WebServices {
     /// The gatekeeper of every catalogue.
     package var gatekeeper: Gatekeeper {
-        { gate, context in try await pass(gate, context) }
+        { gate, proof, context in
+            let caller = try await pass(gate, context)
+            // Last: who may not do it at all is not asked to sign in for it.
+            if let caller { try check(proof, of: caller) }
+            return caller
+        }
+    }
+
+    /// - Throws: `GateRefusal.proofTooOld`.
+    private func check(_ proof: Proof, of caller: Caller) throws(GateRefusal) {
+        switch proof {
+        case .none: return
+        case .recent:
+            guard let limit = recentProof.limit else { return }
+            let now = verifier.standing.now
+            guard recentProof.isGiven(by: caller.claims, at: now) else {
+                throw .proofTooOld(limit: limit)
+            }
+        }
     }
 
     private func pass(_ gate: Gate, _ context: RequestContext) async throws -> Caller? {

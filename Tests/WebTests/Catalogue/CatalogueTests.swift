@@ -132,7 +132,7 @@ import Web
             processExitsWith: .failure,
             observing: [\.standardErrorContent]
         ) {
-            _ = Bindings(SampleAPI.catalogue) { _, _ in nil }.finish()
+            _ = Bindings(SampleAPI.catalogue) { _, _, _ in nil }.finish()
         }
         #expect(try said("samples.echo has no handler", result))
     }

@@ -157,7 +157,7 @@ enum SampleAPI {
     ])
 
     static func bindings(fails: any Error = Broken(isTransient: true)) -> Bindings {
-        var bindings = Bindings(catalogue, answers: RememberedAnswers()) { gate, context in
+        var bindings = Bindings(catalogue, answers: RememberedAnswers()) { gate, _, context in
             guard gate != .anyone else { return nil }
             guard context.headers[.authorization] == "Bearer good" else {
                 throw WebRefusal(
