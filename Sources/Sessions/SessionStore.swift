@@ -22,6 +22,8 @@ package struct SessionView: Sendable {
     package let address: String
     /// With what.
     package let userAgent: String
+    /// The organisation that it is for.
+    package let organisationID: OrganisationID?
 
     /// A session as its owner sees it.
     package init(
@@ -30,7 +32,8 @@ package struct SessionView: Sendable {
         lastUsedAt: Timestamp,
         expiresAt: Timestamp,
         address: String,
-        userAgent: String
+        userAgent: String,
+        organisationID: OrganisationID?
     ) {
         self.id = id
         self.createdAt = createdAt
@@ -38,6 +41,7 @@ package struct SessionView: Sendable {
         self.expiresAt = expiresAt
         self.address = address
         self.userAgent = userAgent
+        self.organisationID = organisationID
     }
 }
 
@@ -340,7 +344,8 @@ package enum SessionStore {
     static let list = Statement(
         "sessions.list",
         """
-        SELECT s.id, s.created_at, s.last_used_at, s.idle_expires_at, s.ip_address, s.user_agent
+        SELECT s.id, s.created_at, s.last_used_at, s.idle_expires_at, s.ip_address, s.user_agent,
+               s.organisation_id
           FROM sessions s
           JOIN account_signatures g ON g.account_id = s.account_id
          WHERE s.account_id = $1
@@ -363,7 +368,8 @@ package enum SessionStore {
                 lastUsedAt: try row.get(2, as: Timestamp.self),
                 expiresAt: try row.get(3, as: Timestamp.self),
                 address: try row.get(4, as: String.self),
-                userAgent: try row.get(5, as: String.self)
+                userAgent: try row.get(5, as: String.self),
+                organisationID: try row.get(6, as: OrganisationID?.self)
             )
         }
     )

@@ -192,6 +192,15 @@ import Testing
         #expect(try await scene.named(tokens) == scene.own.id)
         // The session's own choice: another session of the account has none.
         #expect(try await scene.named(try await scene.cluster.signIn(scene.person)) == nil)
+        // He sees which is for what, and so does who looks after him.
+        for (path, bearer) in [
+            ("/v1/me/sessions", tokens.bearer),
+            ("/v1/admin/users/\(scene.person.id)/sessions", scene.desk.tokens.bearer),
+        ] {
+            let list = try await scene.cluster.node.send("GET", path, bearer)
+            let shown = (list.json.at("items")?.items ?? []).map { $0.at("organisation_id") }
+            #expect(shown == [.null, .text(scene.own.id)], "\(path) \(list.body)")
+        }
         #expect(try await scene.choose(none, tokens).status == 204)
         tokens = try await scene.refresh(tokens)
         #expect(try await scene.named(tokens) == nil)

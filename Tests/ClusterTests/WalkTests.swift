@@ -152,7 +152,7 @@ import Testing
         #expect(
             items[0].names == [
                 "id", "created_at", "last_used_at", "expires_at", "ip_address", "user_agent",
-                "current",
+                "organisation_id", "current",
             ]
         )
         let current = items.filter { $0.at("current") == .boolean(true) }

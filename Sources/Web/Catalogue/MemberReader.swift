@@ -61,10 +61,26 @@ package struct MemberReader {
         return find(name, kind) ?? fallback
     }
 
+    /// A member that must be there and may be `null`, for none.
+    package mutating func nullable<Value>(
+        _ name: String,
+        _ kind: MemberKind<Value>,
+        help: String
+    ) -> Value? {
+        switch change(name, kind, isRequired: true, help: help) {
+        case .set(let value): return value
+        case .clear: return nil
+        case .keep:
+            if !isPresent(name) { complain(name, "missing", "must be given, or be null") }
+            return nil
+        }
+    }
+
     /// A member of a PATCH: left out, `null` (clear it), or a new value.
     package mutating func change<Value>(
         _ name: String,
         _ kind: MemberKind<Value>,
+        isRequired: Bool = false,
         help: String
     ) -> Change<Value> {
         if case .describing = source {
@@ -72,7 +88,7 @@ package struct MemberReader {
                 SchemaMember(
                     name: name,
                     schema: .nullable(kind.schema()),
-                    isRequired: false,
+                    isRequired: isRequired,
                     help: help
                 )
             )

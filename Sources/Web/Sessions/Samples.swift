@@ -31,7 +31,8 @@ extension SessionView {
             lastUsedAt: .sample,
             expiresAt: .sample + .days(14),
             address: "203.0.113.7",
-            userAgent: "curl/7.88.1"
+            userAgent: "curl/7.88.1",
+            organisationID: .sample
         )
     }
 }

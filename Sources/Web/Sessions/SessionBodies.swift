@@ -37,18 +37,11 @@ package struct SessionOrganisationRequest: RequestBody {
     let organisation: OrganisationID?
 
     package init(_ members: inout MemberReader) throws {
-        let choice: Change<OrganisationID> = members.change(
+        organisation = members.nullable(
             "organisation_id",
             .id(),
             help: "The organisation, one that the account is in; null for none."
         )
-        switch choice {
-        case .set(let id): organisation = id
-        case .clear: organisation = nil
-        case .keep:
-            organisation = nil
-            members.complain("organisation_id", "missing", "must be given, or be null")
-        }
     }
 }
 
@@ -121,6 +114,11 @@ package struct SessionReply: ReplyBody {
         members.timestamp("expires_at", view.expiresAt, help: "When it ends if it is not used.")
         members.text("ip_address", view.address, help: "From where it was opened.")
         members.text("user_agent", view.userAgent, help: "With what; empty if it did not say.")
+        members.id(
+            "organisation_id",
+            view.organisationID,
+            help: "The organisation that it is for; null for none."
+        )
         members.boolean("current", isCurrent, help: "Whether it is the caller's own.")
     }
 
