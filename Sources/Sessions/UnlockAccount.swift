@@ -22,7 +22,11 @@ package struct UnlockAccount: Sendable {
         self.entropy = entropy
     }
 
-    /// Forgets the failed sign-ins of an account; recorded first, so that none goes unrecorded.
+    /// Forgets the failed sign-ins of an account, and records it.
+    ///
+    /// The record is written first and committed last: where Redis cannot be asked there is none,
+    /// and nothing is forgotten for whoever may not do it. Where the commit fails the caller is
+    /// told so, and doing it again records it.
     ///
     /// - Throws: `GrantRefusal`, `AdministrationRefusal`; a fault where Redis cannot be asked.
     package func callAsFunction(
@@ -32,7 +36,7 @@ package struct UnlockAccount: Sendable {
     ) async throws {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, .person, .light, by: actor) { transaction, _ in
-            try await transaction.first(
+            let recorded = try await transaction.first(
                 EndSessionsStore.unlock(
                     account,
                     actor.actor,
@@ -42,9 +46,11 @@ package struct UnlockAccount: Sendable {
                     binds.request
                 )
             )
+            guard let recorded else { return AccountID?.none }
+            try await throttle.forget(
+                ThrottleSubject(rule: rules.perAccount, key: account.description)
+            )
+            return recorded
         }
-        try await throttle.forget(
-            ThrottleSubject(rule: rules.perAccount, key: account.description)
-        )
     }
 }

@@ -269,6 +269,9 @@ import Testing
         for (call, answer) in try await send([unlock, unlock], cluster, desk.tokens) {
             expectUnavailable(call, answer)
         }
+        // What did not happen is not recorded (W9).
+        let unlocked = "SELECT count(*) FROM audit_events WHERE action = 'account.unlocked'"
+        #expect(try await cluster.sql(unlocked) == "0")
         try await cluster.redis.restart()
         for node in cluster.nodes {
             try await eventually("Redis is back") {
@@ -281,5 +284,6 @@ import Testing
                 return answer.status == 204
             }
         }
+        #expect(try await cluster.sql(unlocked) == "\(cluster.nodes.count)")
     }
 }
