@@ -62,7 +62,7 @@ package struct Refresh: Sendable {
     package func callAsFunction(_ token: Secret, _ trace: RequestTrace) async throws -> TokenPair {
         // Parsed here; the text goes no further.
         let text = String(decoding: token.exposed, as: UTF8.self)
-        guard let presented = RefreshToken(text, ring: minting.keys.ring) else {
+        guard let presented = try RefreshToken(text, ring: minting.keys.ring) else {
             throw RefreshRefusal.invalid
         }
         // The second round is for a token that another exchange was just about to replace when the

@@ -104,6 +104,7 @@ package struct Verifier: Sendable {
             do throws(AccessTokenFlaw) {
                 claims = try recognise(token)
             } catch {
+                if error == .unknownKey, keys.ring.namesClosedKey(token) { throw KeyFault.closed }
                 return .refused(error.flaw, nil)
             }
         } catch {

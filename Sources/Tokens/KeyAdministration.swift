@@ -120,12 +120,14 @@ extension KeyKeeper {
     ///
     /// Two statements in a transaction.
     ///
-    /// - Throws: `KeyRefusal.tooMany`.
+    /// - Throws: `KeyRefusal.tooMany`; a fault where a key does not open: others could not open
+    ///   this one either.
     package func makeSigningKey(
         atOnce: Bool,
         by actor: AccountID,
         _ trace: RequestTrace
     ) async throws -> KeyView {
+        guard flaw == nil else { throw KeyFault.closed }
         let use = KeyUse.accessToken
         let id = KeyID(at: trace.now, entropy: entropy)
         let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)

@@ -27,9 +27,13 @@ package struct KeySettings: Sendable {
 
 /// The key ring of one node.
 package final class KeyKeeper: Service {
+    /// The ring is read all at once.
+    private enum Everything { case everything }
     private struct State {
         var ring = KeyRing([])
         var askedAt: MonotonicInstant?
+        /// Keys that do not open, also those that did before.
+        var unopened: [KeyID: any Error] = [:]
     }
     let database: PostgresPool
     let revoker: Revoker
@@ -39,6 +43,9 @@ package final class KeyKeeper: Service {
     let entropy: Entropy
     let logger: Logger
     private let state = Mutex(State())
+    private let reads = SharedRead<Everything>()
+    private let readCount: Counter
+    private let unopenedCount: Gauge
 
     /// How often the ring is read again.
     package static let reloadInterval: Duration = .seconds(30)
@@ -51,8 +58,17 @@ package final class KeyKeeper: Service {
         settings: KeySettings,
         clock: WallClock,
         entropy: Entropy,
-        logger: Logger
+        logger: Logger,
+        metrics: MetricsRegistry
     ) {
+        readCount = metrics.counter(
+            "watchword_key_ring_reads_total",
+            help: "Statements that read the key ring."
+        )
+        unopenedCount = metrics.gauge(
+            "watchword_keys_unopened",
+            help: "Keys that do not open with the configured master key."
+        )
         self.database = database
         self.revoker = revoker
         self.masterKey = masterKey
@@ -65,30 +81,93 @@ package final class KeyKeeper: Service {
     /// The ring as it is now.
     package var ring: KeyRing { state.withLock { $0.ring } }
 
-    /// The live key of an id, looked for in the database where this node has not met it.
+    /// Why a key does not open with the configured master key; nil where all do.
+    package var flaw: (any Error)? { state.withLock { $0.unopened.values.first } }
+
+    /// Whether the key that signs access tokens now is here.
+    package var canSign: Bool { ring.current(.accessToken, at: clock.now()) != nil }
+
+    /// The live key of an id, looked for in the database where this node has not met it; one
+    /// statement for all who look at the same time.
     ///
-    /// Asked for keys that the database has just named, never for what a token says.
+    /// Asked for keys that the database has just named, never for what a token says. Nil for one
+    /// that does not open here: nothing is signed with another in its stead.
     package func key(_ id: KeyID) async throws -> RingKey? {
-        if let known = ring.key(id) { return known }
-        try await reload()
+        // A reading that somebody else began may be older than the key.
+        for _ in 0..<2 {
+            let ring = ring
+            if let known = ring.key(id) { return known }
+            if ring.closed.contains(where: { $0.id == id }) { return nil }
+            if try await reads.run(.everything, read) { break }
+        }
         return ring.key(id)
     }
 
     /// Loads the ring; makes what is missing.
+    ///
+    /// - Throws: `MasterKeyError` where a key that is in use does not open.
     package func start() async throws {
         try await reload()
-        for use in KeyUse.allCases where ring.keys.allSatisfy({ $0.use != use }) {
+        for use in KeyUse.allCases {
+            let ring = ring
+            let now = clock.now()
+            if ring.current(use, at: now) == nil, let closed = ring.currentClosed(use, at: now) {
+                throw closed.flaw
+            }
+            guard ring.keys.allSatisfy({ $0.use != use }) else { continue }
             // Nobody can have met a token of this use, so the first key needs no announcement.
             _ = try await add(use, unlessMadeAfter: Timestamp(seconds: 0), activeIn: .zero)
         }
         try await reload()
     }
 
-    /// Reads the ring again.
+    /// Reads the ring again, as it is now or later.
     package func reload() async throws {
+        // Who has waited for a reading that was begun before takes part in the next.
+        if try await !reads.run(.everything, read) { _ = try await reads.run(.everything, read) }
+    }
+
+    /// Reads the ring.
+    ///
+    /// A key that does not open is left out; one that did open before stays as it was, for its
+    /// bytes never change: it was sealed anew with a version that this node has not been given.
+    private func read() async throws {
+        readCount.increment()
         let rows = try await database.rows(KeyStore.list())
-        let ring = KeyRing(try rows.filter { $0.retiredAt == nil }.map(open))
-        state.withLock { $0.ring = ring }
+        let known = self.ring
+        var keys: [RingKey] = []
+        var closed: [ClosedKey] = []
+        var unopened: [KeyID: any Error] = [:]
+        for row in rows where row.retiredAt == nil {
+            do {
+                keys.append(try open(row))
+            } catch {
+                unopened[row.id] = error
+                if let same = known.key(row.id) {
+                    keys.append(same)
+                } else {
+                    closed.append(
+                        ClosedKey(
+                            id: row.id,
+                            use: KeyUse(rawValue: row.use),
+                            activeFrom: row.activeFrom,
+                            flaw: error
+                        )
+                    )
+                }
+            }
+        }
+        let ring = KeyRing(keys, closed: closed)
+        let flaws = unopened
+        let before = state.withLock { state in
+            state.ring = ring
+            defer { state.unopened = flaws }
+            return state.unopened
+        }
+        unopenedCount.set(flaws.count)
+        for (id, flaw) in flaws where before[id] == nil {
+            logger.error("a key does not open", metadata: ["kid": "\(id)", "error": "\(flaw)"])
+        }
     }
 
     /// Reads the ring again because a token named a key that is not in it; at most once a second,
@@ -126,7 +205,10 @@ package final class KeyKeeper: Service {
     /// Makes the next key of `use`, active after the time of publication unless `atOnce`.
     ///
     /// - Returns: its id.
+    /// - Throws: `MasterKeyError` where a key does not open: others could not open this one either.
     package func rotate(_ use: KeyUse, atOnce: Bool) async throws -> KeyID? {
+        try await reload()
+        if let flaw { throw flaw }
         let id = try await add(
             use,
             unlessMadeAfter: .init(microseconds: .max / 2),
@@ -160,6 +242,8 @@ package final class KeyKeeper: Service {
     }
 
     private func rotateIfDue() async throws {
+        // Whoever cannot open them all leaves this to others: they might not open what he makes.
+        guard flaw == nil else { return }
         let now = clock.now()
         for use in KeyUse.allCases {
             let keys = ring.keys.filter { $0.use == use }

@@ -3,10 +3,33 @@
 import Crypto
 package import Primitives
 
+/// A key that is alive and that this node cannot open: its master key is another one, or lacks a
+/// version that others have been given.
+package struct ClosedKey: Sendable {
+    /// Its `kid`.
+    package let id: KeyID
+    /// What it is for; nil for a use of a newer version.
+    package let use: KeyUse?
+    /// From when on it is used by those who can open it.
+    package let activeFrom: Timestamp
+    /// Why it does not open.
+    package let flaw: any Error
+}
+
+/// A key is needed that this node cannot open: whatever hangs by it is neither good nor bad (W10).
+package enum KeyFault: Fault {
+    case closed
+
+    package var isTransient: Bool { true }
+    package var description: String { "a key does not open with the configured master key" }
+}
+
 /// The keys of the cluster.
 package struct KeyRing: Sendable {
     /// All keys that are not retired, newest first.
     package let keys: [RingKey]
+    /// Those that are not retired either, and do not open.
+    package let closed: [ClosedKey]
     /// Header segment of a token → the key it names.
     ///
     /// Only headers we would write ourselves are here, so that no other header is ever acted upon:
@@ -15,7 +38,8 @@ package struct KeyRing: Sendable {
     let secrets: [KeyUse: [UInt32: RingKey]]
 
     /// A ring of `keys`.
-    package init(_ keys: [RingKey]) {
+    package init(_ keys: [RingKey], closed: [ClosedKey] = []) {
+        self.closed = closed
         let live = keys.filter { $0.retiredAt == nil }.sorted { $0.activeFrom > $1.activeFrom }
         self.keys = live
         var checkers: [[UInt8]: (id: KeyID, key: P256.Signing.PublicKey)] = [:]
@@ -32,8 +56,29 @@ package struct KeyRing: Sendable {
     }
 
     /// The key that is in use for `use` at `now`: the latest whose time has come.
+    ///
+    /// Where that does not open there is none: an older one is not what the other nodes use.
     package func current(_ use: KeyUse, at now: Timestamp) -> RingKey? {
-        keys.first { $0.use == use && $0.activeFrom <= now }
+        let latest = keys.first { $0.use == use && $0.activeFrom <= now }
+        return currentClosed(use, at: now, since: latest?.activeFrom) == nil ? latest : nil
+    }
+
+    /// The key that is in use and does not open here.
+    func currentClosed(
+        _ use: KeyUse,
+        at now: Timestamp,
+        since start: Timestamp? = nil
+    ) -> ClosedKey? {
+        closed.first { key in
+            key.use == use && key.activeFrom <= now && start.map { key.activeFrom >= $0 } ?? true
+        }
+    }
+
+    /// Whether an access token names a key that does not open here.
+    package func namesClosedKey(_ token: [UInt8]) -> Bool {
+        guard !closed.isEmpty else { return false }
+        let header = Array(token.prefix { $0 != UInt8(ascii: ".") })
+        return closed.contains { $0.use == .accessToken && Self.header(of: $0.id) == header }
     }
 
     /// The key of an id.

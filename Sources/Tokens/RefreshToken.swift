@@ -54,13 +54,19 @@ package struct RefreshToken: Hashable, Sendable {
 
     /// Reads one and checks its MAC, in constant time and without a query; nil for anything we did
     /// not write.
-    package init?(_ text: String, ring: KeyRing) {
+    ///
+    /// - Throws: `KeyFault` where its key does not open here, so that nobody can tell.
+    package init?(_ text: String, ring: KeyRing) throws(KeyFault) {
         guard text.utf8.count <= 256, text.hasPrefix(Self.prefix),
             let bytes = Base64URL.decode(text.utf8.dropFirst(Self.prefix.utf8.count)),
             bytes.count == Self.bodyCount + 32
         else { return nil }
         let body = Array(bytes[0..<Self.bodyCount])
         let tag = body[0..<4].reduce(0) { $0 << 8 | UInt32($1) }
+        if ring.closed.contains(where: { $0.use == .refreshToken && RingKey.tag(of: $0.id) == tag })
+        {
+            throw .closed
+        }
         guard let key = ring.secrets[.refreshToken]?[tag],
             constantTimeEqual(key.authenticate(body), bytes[Self.bodyCount...]),
             let session = SessionID(bytes: body[4..<20])

@@ -75,7 +75,10 @@ package struct RingKey: Sendable {
     /// The first four bytes of the id: what a refresh token carries to name its key.
     ///
     /// They are the last ones of a UUIDv7, because the first are the time.
-    var tag: UInt32 { UInt32(truncatingIfNeeded: id.low) }
+    var tag: UInt32 { Self.tag(of: id) }
+
+    /// The tag of the key of an id.
+    static func tag(of id: KeyID) -> UInt32 { UInt32(truncatingIfNeeded: id.low) }
 
     /// HMAC-SHA-256 of `message`; empty for a signing key, which no caller asks.
     func authenticate(_ message: [UInt8]) -> [UInt8] {

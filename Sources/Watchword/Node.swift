@@ -92,7 +92,8 @@ struct Node: Sendable {
             settings: settings.keys,
             clock: clock,
             entropy: entropy,
-            logger: log("watchword.keys")
+            logger: log("watchword.keys"),
+            metrics: metrics
         )
         let horizon = TokenHorizon(
             lifetime: settings.sessions.accessLifetime,

@@ -163,11 +163,7 @@ extension Node {
                     ? "\(skew.wholeSeconds) s away from the database's" : nil,
                 isRequired: true
             ),
-            .init(
-                "keys",
-                complaint: keys.ring.keys.isEmpty ? "the key ring is empty" : nil,
-                isRequired: true
-            ),
+            keyCheck(),
             .init(
                 "redis",
                 complaint: redis.isAvailable
@@ -186,5 +182,16 @@ extension Node {
             )
         }
         return Readiness(checks)
+    }
+
+    /// Without the key that signs, this node signs nothing and soon knows no token.
+    private func keyCheck() -> Readiness.Check {
+        let canSign = keys.canSign
+        let complaint = keys.flaw.map { _ in "a key does not open with the configured master key" }
+        return .init(
+            "keys",
+            complaint: complaint ?? (canSign ? nil : "there is no key that signs"),
+            isRequired: !canSign
+        )
     }
 }

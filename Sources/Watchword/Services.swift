@@ -178,7 +178,8 @@ enum Services {
                         settings: settings.keys,
                         clock: .system,
                         entropy: .system,
-                        logger: quiet("watchword.keys")
+                        logger: quiet("watchword.keys"),
+                        metrics: MetricsRegistry()
                     )
                 )
             } catch let error as MasterKeyError {

@@ -28,7 +28,7 @@ import Web
             #expect(try await cluster.lines(Self.row) == [row + " - f"])
             // All that the row keeps of the refresh token is a digest of its nonce (S1-2, S0-T11).
             let text = String(decoding: pair.refreshToken.exposed, as: UTF8.self)
-            let token = try #require(RefreshToken(text, ring: cluster.nodes[0].keys.ring))
+            let token = try #require(try RefreshToken(text, ring: cluster.nodes[0].keys.ring))
             let digest = try await cluster.text("SELECT encode(nonce_digest, 'hex') FROM sessions")
             #expect(digest == Hex.encode(token.nonceDigest))
             let whole = try await cluster.text("SELECT sessions::text FROM sessions")

@@ -79,7 +79,8 @@ extension WebServices {
         }
         let values = context.cookies.values(cookies.refreshName)
         guard let value = values.first else { throw CredentialFlaw.missing }
-        guard values.count == 1, let token = RefreshToken(value, ring: keys.ring) else {
+        guard values.count == 1, let token = try RefreshToken(value, ring: keys.ring)
+        else {
             throw CookieRefusal(RefreshRefusal.invalid, cookies: cookies.clearing)
         }
         try checkCSRF(context.headers, token.sessionID)

@@ -1,7 +1,6 @@
 // One caller at a time reads what many want, and the others wait for it instead of asking the
 // database the same. Who has waited looks again: what was read may be older than his question.
-import Primitives
-import Synchronization
+internal import Synchronization
 
 /// Why a reading that somebody waited for did not come.
 package enum SharedReadFault: Fault {
