@@ -82,12 +82,14 @@ let package = Package(
             ],
             swiftSettings: memorySafe
         ),
+        .target(name: "Audit", dependencies: ["Primitives", "Postgres"], swiftSettings: strict),
         .target(
             name: "Revocation",
-            dependencies: ["Primitives", "Postgres", "Redis", logging, nioPosix, lifecycle],
+            dependencies: [
+                "Primitives", "Postgres", "Redis", "Audit", logging, nioPosix, lifecycle,
+            ],
             swiftSettings: strict
         ),
-        .target(name: "Audit", dependencies: ["Primitives", "Postgres"], swiftSettings: strict),
         .target(
             name: "Messaging",
             dependencies: ["Primitives", "Postgres"],

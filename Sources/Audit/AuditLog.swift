@@ -99,4 +99,28 @@ package enum AuditLog {
         )
         """
     }
+
+    /// A part that records each row of `source`, which has the columns `entry`, `action`,
+    /// `account_id`, `session_id` and `detail`: what a node does by itself, for nobody.
+    ///
+    /// - Parameters:
+    ///   - reason: a member of every detail.
+    ///   - at: the number of the parameter that is their time.
+    package static func appendAll(
+        as name: String,
+        from source: String,
+        reason: String,
+        at: Int
+    ) -> String {
+        """
+        \(name) AS (
+            INSERT INTO audit_events (
+                id, at, action, actor_id, account_id, session_id, ip_address, detail
+            )
+            SELECT s.entry, $\(at), s.action, NULL, s.account_id, s.session_id, 'system',
+                   s.detail || '{"reason": "\(reason)"}'
+              FROM \(source) s
+        )
+        """
+    }
 }

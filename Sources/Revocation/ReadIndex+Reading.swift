@@ -238,12 +238,15 @@ extension ReadIndex {
     }
 
     private func writeBack(_ entries: ArraySlice<RevocationEntry>) async throws {
+        let now = clock.now()
         _ = try await revoker.first(
             RevocationLog.restore(
                 entries.map { Int64($0.subject.kind.rawValue) },
                 entries.map { ID<Named.Entry>(high: $0.subject.high, low: $0.subject.low) },
                 entries.map(\.version),
-                entries.map(\.expiresAt.microseconds)
+                entries.map(\.expiresAt.microseconds),
+                entries.map { _ in EntryID(at: now, entropy: entropy) },
+                now
             ),
             deadline: .after(readLimit)
         )

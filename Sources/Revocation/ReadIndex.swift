@@ -93,6 +93,7 @@ package final class ReadIndex: Sendable {
     let members: AuthorityMembers
     let revoker: Revoker
     let clock: WallClock
+    let entropy: Entropy
     let logger: Logger
     let state: Mutex<State>
     let reads: Counter
@@ -114,10 +115,12 @@ package final class ReadIndex: Sendable {
         readLimit: Duration,
         pace: Duration = .zero,
         clock: WallClock,
+        entropy: Entropy,
         logger: Logger,
         metrics: MetricsRegistry
     ) {
         self.database = database
+        self.entropy = entropy
         self.members = members
         self.revoker = revoker
         instruments = AuthorityMetrics(metrics)

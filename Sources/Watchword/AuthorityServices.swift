@@ -129,6 +129,7 @@ extension Services {
                 revoker: revoker,
                 readLimit: .seconds(10),
                 clock: .system,
+                entropy: .system,
                 logger: quiet("watchword.revocation"),
                 metrics: MetricsRegistry()
             )

@@ -107,6 +107,7 @@ struct Node: Sendable {
             readLimit: settings.web.readLimit,
             pace: settings.revocation.pace,
             clock: clock,
+            entropy: entropy,
             logger: log("watchword.revocation"),
             metrics: metrics
         )

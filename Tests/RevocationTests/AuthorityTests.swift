@@ -287,6 +287,7 @@ import Testing
                     revoker: node.revoker,
                     readLimit: .seconds(10),
                     clock: .system,
+                    entropy: .system,
                     logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
                     metrics: metrics
                 )

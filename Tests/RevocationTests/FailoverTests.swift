@@ -24,7 +24,7 @@ import Web
             let account = try await cluster.signUp()
             let kept = try await cluster.signIn()
             let ended = try await cluster.signIn()
-            _ = try await cluster.signUp("bob")
+            let bob = try await cluster.signUp("bob")
             let outdated = try await cluster.signIn("bob")
             #expect(try await Self.timeline(cluster) == "00000001")
             try await Self.cutOff(standby, from: cluster)
@@ -56,6 +56,11 @@ import Web
                 try await cluster.text(
                     "SELECT end_reason FROM sessions WHERE id = '\(ended.sessionID)'"
                 ) == "restored"
+            )
+            #expect(
+                try await Self.recorded(cluster) == [
+                    "session.all-ended \(bob) -", "session.ended \(account) \(ended.sessionID)",
+                ]
             )
             #expect(try await cluster.number(Self.generation(except: account)) == generation)
             for pair in [ended, outdated] {
@@ -120,6 +125,11 @@ import Web
                     "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL"
                 ) == 1
             )
+            #expect(
+                try await Self.recorded(cluster) == [
+                    "account.disabled \(bob) -", "api-key.revoked \(service) -",
+                ]
+            )
             #expect(try await cluster.isGoodEverywhere(kept.accessToken))
             try await administration.changeState.enable(bob, by: .terminal, cluster.trace())
             let fresh = try await cluster.signIn("bob", on: 1)
@@ -128,6 +138,20 @@ import Web
         }
         await standby.stop()
         await primary.stop()
+    }
+
+    /// What is recorded of all that was ended anew: once, though two nodes wrote it back (W9).
+    private static func recorded(_ cluster: Cluster) async throws -> [String] {
+        try await cluster.lines(
+            """
+            SELECT concat_ws(' ', e.action, e.account_id, COALESCE(e.session_id::text, '-'))
+              FROM audit_events e
+             WHERE e.detail ->> 'reason' = 'restored'
+               AND e.actor_id IS NULL
+               AND e.ip_address = 'system'
+             ORDER BY 1
+            """
+        )
     }
 
     private static let service = "00000000-0000-7000-8000-00000000c002"

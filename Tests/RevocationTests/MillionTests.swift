@@ -30,6 +30,7 @@ import Testing
             revoker: cluster.nodes[0].revoker,
             readLimit: readLimit,
             clock: .system,
+            entropy: .system,
             logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
             metrics: MetricsRegistry()
         )

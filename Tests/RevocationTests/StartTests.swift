@@ -17,6 +17,7 @@ import Testing
             revoker: cluster.nodes[0].revoker,
             readLimit: .milliseconds(10),
             clock: .system,
+            entropy: .system,
             logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
             metrics: metrics
         )

@@ -65,7 +65,11 @@ package struct AuditEntryReply: ReplyBody {
         members.id("actor_id", entry.actor, help: "Who did it; null where nobody is known.")
         members.id("account_id", entry.account, help: "The account it was done to.")
         members.id("session_id", entry.session, help: "The session it was done in or to.")
-        members.text("ip_address", entry.address, help: "From where.")
+        members.text(
+            "ip_address",
+            entry.address,
+            help: "From where; `terminal` for a command, `system` for what a node did by itself."
+        )
         members.id("request_id", entry.request, help: "The `X-Request-Id` of the request.")
         members.anything("detail", entry.detail, help: "More about it, by action.")
     }
