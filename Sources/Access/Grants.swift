@@ -110,13 +110,16 @@ package struct Grants: Sendable {
     }
 
     /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.
-    package func allowChange(of target: AccountID) async throws {
+    ///
+    /// - Parameter time: for how long the change lets the target use what it holds: the caller must
+    ///   hold it as long.
+    package func allowChange(of target: AccountID, for time: HeldTime = .now) async throws {
         guard target != by.actor else { throw GrantRefusal.isSelf }
         if let organisation = by.realm.organisationID {
             let isMember = try await transaction.first(GrantStore.isMember(organisation, target))
             guard isMember != nil else { throw GrantRefusal.notFound }
         }
-        guard held.covers(try await Self.read(target, transaction)) else {
+        guard held.covers(try await Self.read(target, transaction), for: time) else {
             throw GrantRefusal.notHeld
         }
     }

@@ -9,6 +9,16 @@ package enum HeldTime: Sendable {
     /// Until an instant; nil for ever.
     case until(Timestamp?)
 
+    /// The same, or until `end` where that comes first.
+    func cut(at end: Timestamp?) -> HeldTime {
+        switch self {
+        case .now: return .now
+        case .until(let wanted):
+            guard let wanted, let end else { return .until(wanted ?? end) }
+            return .until(min(wanted, end))
+        }
+    }
+
     /// Whether what ends at `end` is held so long.
     func isWithin(_ end: Timestamp?) -> Bool {
         switch self {
@@ -49,10 +59,12 @@ package struct HeldPermissions: Sendable {
         }
     }
 
-    /// Whether all that `other` holds is held here too.
+    /// Whether all that `other` holds is held here too; for as long as wanted, or as `other` holds
+    /// it where that is less.
     package func covers(_ other: HeldPermissions, for time: HeldTime = .now) -> Bool {
         other.places.allSatisfy { place in
-            place.permissions.allSatisfy { covers($0, in: place.scope, for: time) }
+            let needed = time.cut(at: place.end)
+            return place.permissions.allSatisfy { covers($0, in: place.scope, for: needed) }
         }
     }
 

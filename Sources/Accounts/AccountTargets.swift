@@ -59,6 +59,8 @@ package enum AccountTouch: Sendable {
     case light
     /// Anything that other organisations of the account would feel.
     case heavy
+    /// The same, and the account may be used again: what it holds is woken for good.
+    case waking
 }
 
 /// Changes accounts of others under the rules of giving (`Grants`).
@@ -83,7 +85,7 @@ package struct AccountTargets: Sendable {
     ) async throws -> R {
         try await revoker.transaction { transaction in
             let grants = try await Grants(transaction, by: actor, changing: [account])
-            try await grants.allowChange(of: account)
+            try await grants.allowChange(of: account, for: touch == .waking ? .until(nil) : .now)
             let isElsewhere = try await transaction.first(
                 AdministrationStore.findStanding(
                     account,
@@ -92,7 +94,7 @@ package struct AccountTargets: Sendable {
                 )
             )
             guard let isElsewhere else { throw AdministrationRefusal.noSuchAccount }
-            if touch == .heavy, isElsewhere { throw AdministrationRefusal.memberElsewhere }
+            if touch != .light, isElsewhere { throw AdministrationRefusal.memberElsewhere }
             guard let changed = try await change(transaction, grants) else {
                 throw AdministrationRefusal.noSuchAccount
             }

@@ -58,7 +58,7 @@ package struct ChangeAccountState: Sendable {
         _ trace: RequestTrace
     ) async throws {
         let binds = AuditBinds(trace, entropy: entropy)
-        _ = try await targets.permitted(account, kind, .heavy, by: actor) { transaction, _ in
+        _ = try await targets.permitted(account, kind, .waking, by: actor) { transaction, _ in
             try await transaction.first(
                 AccountStateStore.enable(
                     account,

@@ -103,7 +103,15 @@ package struct CreateAccount: Sendable {
             _ = try await revoker.transaction { transaction in
                 let grants = try await Grants(transaction, by: actor)
                 let scope = actor.realm.organisationID.map(RoleScope.organisation) ?? .everywhere
-                try grants.allow([AdminPermission.usersWrite.rawValue], in: scope)
+                // Whoever has chosen the password knows it: then the account is his as well, with
+                // all that it gets one day, for longer than what he is lent (row 169).
+                let time: HeldTime = phc == nil ? .now : .until(nil)
+                do {
+                    try grants.allow([AdminPermission.usersWrite.rawValue], in: scope, for: time)
+                } catch GrantRefusal.endsSooner {
+                    // There is no end to give here.
+                    throw GrantRefusal.notHeld
+                }
                 return try await transaction.first(query)
             }
         }

@@ -278,4 +278,94 @@ import Testing
         let woken = try await change("active", scene.root.tokens.bearer)
         #expect(woken.status == 200, "\(woken.body)")
     }
+
+    @Test
+    func `an account that is enabled holds nothing longer than whoever enables it (row 169)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let (cluster, end) = (scene.cluster, scene.end)
+        try await cluster.grant("w\(scene.boss.id.suffix(12))", ["users:write"], to: scene.boss)
+        let boss = try await cluster.signIn(scene.boss)
+        let made = try await scene.root.client.send(
+            "POST",
+            "/v1/admin/service-accounts",
+            scene.root.tokens.bearer,
+            json: "{\"name\":\"asleep-\(scene.boss.id.suffix(12))\"}"
+        )
+        let service = try #require(made.text("id"))
+        for (path, id) in [
+            ("/v1/admin/users", scene.clerk.id), ("/v1/admin/service-accounts", service),
+        ] {
+            func change(_ verb: String) async throws -> HTTPAnswer {
+                try await cluster.node.send("POST", "\(path)/\(id)/\(verb)", boss.bearer)
+            }
+            let given = try await scene.root.send(
+                "POST",
+                "/\(id)/roles",
+                json: "{\"role\":\"\(scene.orders)\"}"
+            )
+            #expect(given.status == 201, "\(given.body)")
+            // Nobody is given a role while he is disabled.
+            func hold(_ end: Timestamp?) async throws {
+                try await cluster.sql(
+                    """
+                    UPDATE account_roles SET expires_at = \(end.map { "'\($0)'" } ?? "NULL")
+                     WHERE account_id = '\(id)' AND role_id = '\(scene.orders)'
+                    """
+                )
+            }
+            for late in [nil, end + .seconds(1)] {
+                try await hold(late)
+                #expect(try await change("disable").status == 204)
+                let refused = try await change("enable")
+                #expect(refused.status == 403 && refused.code == "permission-not-held")
+                let state = try await cluster.sql("SELECT state FROM accounts WHERE id = '\(id)'")
+                #expect(state == "disabled")
+            }
+            try await hold(end)
+            let woken = try await change("enable")
+            #expect(woken.status == 204, "\(woken.body)")
+        }
+    }
+
+    @Test
+    func `who makes accounts for some time makes none whose password he knows (row 169)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let cluster = scene.cluster
+        let role = "w\(scene.boss.id.suffix(12))"
+        try await cluster.grant(role, ["users:write"], to: scene.boss)
+        try await cluster.sql(
+            """
+            UPDATE account_roles SET expires_at = now() + interval '1 hour'
+             WHERE role_id = (SELECT id FROM roles WHERE name = '\(role)')
+            """
+        )
+        let boss = try await cluster.signIn(scene.boss)
+        func make(_ more: String, _ bearer: [(String, String)]) async throws -> HTTPAnswer {
+            let mark = Hex.encode(Entropy.system.bytes(6))
+            return try await cluster.node.send(
+                "POST",
+                "/v1/admin/users",
+                bearer,
+                json: "{\"email\":\"m\(mark)@example.test\"\(more)}"
+            )
+        }
+        let known = ",\"password\":\"violet harbour kettle 51\""
+        let refused = try await make(known, boss.bearer)
+        #expect(refused.status == 403 && refused.code == "permission-not-held", "\(refused.body)")
+        let unknown = try await make("", boss.bearer)
+        #expect(unknown.status == 201, "\(unknown.body)")
+        try await cluster.sql(
+            """
+            UPDATE account_roles SET expires_at = NULL
+             WHERE role_id = (SELECT id FROM roles WHERE name = '\(role)')
+            """
+        )
+        let forGood = try await cluster.signIn(scene.boss)
+        let made = try await make(known, forGood.bearer)
+        #expect(made.status == 201, "\(made.body)")
+    }
 }
