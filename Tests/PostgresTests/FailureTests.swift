@@ -40,6 +40,23 @@ import Testing
         await server.stop()
     }
 
+    @Test func `a server that was started again is known by its new process`() async throws {
+        let server = try await PostgresServer.start()
+        // Empty for what has ended, though nobody has asked how.
+        func command(_ process: Int32) -> String { readFile("/proc/\(process)/cmdline") }
+        let before = server.processID
+        try await server.crash()
+        #expect(command(before).isEmpty)
+        try await server.restart()
+        let after = server.processID
+        #expect(after != before && command(after).contains("postgres"))
+        #expect(!server.children.isEmpty)
+        await server.stop()
+        // Its watchdog ends that one too.
+        let ends = try await eventually { command(after).isEmpty }
+        #expect(ends)
+    }
+
     @Test func `a write in flight when its backend dies is reported and not sent again`()
         async throws
     {

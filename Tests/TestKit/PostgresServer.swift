@@ -12,8 +12,9 @@ import Synchronization
 package final class PostgresServer: Sendable {
     /// The folder of its socket, data and log.
     package let folder: String
-    /// The process id of the postmaster.
-    package let processID: Int32
+    /// The process id of the postmaster; another one after `restart`.
+    package var processID: Int32 { process.load(ordering: .sequentiallyConsistent) }
+    private let process: Atomic<Int32>
     /// The port, of its Unix socket and of TCP if it listens there.
     package let port: Int
     private let pipe: Int32
@@ -100,7 +101,7 @@ package final class PostgresServer: Sendable {
         guard words.count == 3, words[0] == "ready", let process = Int32(words[1]) else {
             throw TestServerError("PostgreSQL did not start: \(started.line)")
         }
-        processID = process
+        self.process = Atomic(process)
         folder = String(words[2])
         var configuration = PostgresConfiguration(
             "host=\(folder) port=\(port) user=postgres dbname=postgres target_session_attrs=any"
@@ -128,7 +129,14 @@ package final class PostgresServer: Sendable {
     package func crash() async throws { try await control("stop") }
 
     /// Starts the server again after `crash`, with the same settings; it recovers from its log.
-    package func restart() async throws { try await control("restart") }
+    package func restart() async throws {
+        try await control("restart")
+        let lines = readFile("\(folder)/data/postmaster.pid").split(separator: "\n")
+        guard let started = lines.first.flatMap({ Int32($0) }) else {
+            throw TestServerError("a server without a process")
+        }
+        process.store(started, ordering: .sequentiallyConsistent)
+    }
 
     /// Makes a standby the primary.
     package func promote() async throws { try await control("promote") }
@@ -209,6 +217,9 @@ package final class PostgresServer: Sendable {
         pid=
         finish() {
             set +e
+            # Another one than was started here, where a test has restarted it.
+            now=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null)
+            pid=${now:-$pid}
             if [ -n "$pid" ] && kill -0 "$pid"; then
                 children=$(cat "/proc/$pid/task/$pid/children")
                 kill -CONT "$pid" $children
