@@ -11,62 +11,6 @@ import Testing
 import Web
 
 @Suite(.serialized) struct OrganisationNewsTests {
-    private static let id = "00000000-0000-7000-8000-00000000a001"
-
-    /// An organisation with one member, who holds a role there.
-    private struct Scene {
-        let cluster: Cluster
-        let organisation: OrganisationID
-        let member: AccountID
-        /// Somebody who may everything.
-        let root: Grantor
-
-        init(_ cluster: Cluster) async throws {
-            self.cluster = cluster
-            organisation = try #require(OrganisationID(OrganisationNewsTests.id))
-            member = try await cluster.signUp("ada")
-            let root = try await cluster.signUp("root")
-            self.root = Grantor(account: root, narrowedTo: nil, realm: .everywhere)
-            try await cluster.run(
-                """
-                INSERT INTO account_roles (account_id, role_id, granted_at)
-                VALUES ('\(root)', '\(BuiltInRole.admin)', now());
-                INSERT INTO organisations (id, name, display_name, created_at, updated_at)
-                VALUES ('\(organisation)', 'acme', 'Acme', now(), now());
-                INSERT INTO organisation_members (organisation_id, account_id, joined_at)
-                VALUES ('\(organisation)', '\(member)', now());
-                INSERT INTO account_roles (account_id, role_id, scope, granted_at)
-                VALUES ('\(member)', '\(BuiltInRole.admin)', 'org:\(organisation)', now());
-                """
-            )
-        }
-
-        /// The roles that count for the member in the organisation, as a check on a node finds.
-        func roles(on index: Int) async throws -> [RoleID] {
-            let node = cluster.nodes[index].web
-            try await node.verifier.confirm()
-            let question = node.verifier.question(about: member)
-            let rights = try await node.rights.rights(of: question, at: node.verifier.standing.now)
-            #expect(rights.unscoped == [BuiltInRole.member])
-            return rights.roles(in: organisation, on: nil).sorted()
-        }
-
-        func statements(on index: Int) -> Int {
-            cluster.nodes[index].value("watchword_rights_resolutions_total")
-        }
-
-        func change(_ state: OrganisationState, on index: Int = 0) async throws {
-            let view = try await cluster.nodes[index].web.administration.organisations.change(
-                organisation,
-                displayName: nil,
-                state: state,
-                by: root,
-                cluster.trace()
-            )
-            #expect(view.state == state)
-        }
-    }
-
     private static let both = [BuiltInRole.admin, BuiltInRole.member].sorted()
     private static let one = [BuiltInRole.member]
 
@@ -75,7 +19,7 @@ import Web
         async throws
     {
         try await Cluster.run(2) { cluster in
-            let scene = try await Scene(cluster)
+            let scene = try await OrganisationScene(cluster)
             var generation: Int64 = 0
             for state in [OrganisationState.disabled, .disabled, .active, .active, .disabled] {
                 for index in 0..<2 {
@@ -110,7 +54,7 @@ import Web
         async throws
     {
         try await Cluster.run { cluster in
-            let scene = try await Scene(cluster)
+            let scene = try await OrganisationScene(cluster)
             #expect(try await scene.roles(on: 0) == Self.both)
             // Of another organisation: nothing is read for it.
             let before = scene.statements(on: 0)
@@ -118,7 +62,7 @@ import Web
             #expect(try await scene.roles(on: 0) == Self.both)
             #expect(scene.statements(on: 0) == before)
             // As after a failover that has lost what the entry tells of, and nobody wrote it back.
-            try await cluster.run(Self.entry("'\(Self.id)'", version: 5))
+            try await cluster.run(Self.entry("'\(OrganisationScene.id)'", version: 5))
             #expect(try await scene.roles(on: 0) == Self.one)
             // Looked for twice, and then remembered.
             #expect(scene.statements(on: 0) == before + 2)
@@ -144,7 +88,7 @@ import Web
     ) async throws {
         let server = try await PostgresServer.start()
         try await Cluster.run(2, on: server) { cluster in
-            let scene = try await Scene(cluster)
+            let scene = try await OrganisationScene(cluster)
             try await scene.change(state)
             let wanted = state == .active ? Self.both : Self.one
             #expect(try await scene.roles(on: 0) == wanted)
@@ -172,6 +116,17 @@ import Web
                 #expect(try await scene.roles(on: index) == Self.one)
             }
             #expect(try await cluster.text("SELECT state FROM organisations") == "disabled")
+            // By one of the two nodes, and recorded (W9).
+            let recorded = try await cluster.lines(
+                """
+                SELECT e.detail ->> 'organisation_id'
+                  FROM audit_events e
+                 WHERE e.action = 'organisation.changed'
+                   AND e.detail ->> 'reason' = 'restored'
+                   AND e.actor_id IS NULL
+                """
+            )
+            #expect(recorded == [OrganisationScene.id])
             let raised = try await cluster.number("SELECT generation FROM organisations")
             #expect(raised > generation)
             #expect(try await cluster.number("SELECT max(ver) FROM revocation_log") == raised)
@@ -190,7 +145,7 @@ import Web
         async throws
     {
         try await Cluster.run { cluster in
-            let scene = try await Scene(cluster)
+            let scene = try await OrganisationScene(cluster)
             let other = try await cluster.signUp("bob")
             try await cluster.run(
                 """
@@ -244,5 +199,21 @@ import Web
             }
             #expect(try await cluster.number("SELECT count(*) FROM organisation_members") == 2)
         }
+    }
+}
+
+extension OrganisationScene {
+    /// The roles that count for the member in the organisation, as a check on a node finds.
+    fileprivate func roles(on index: Int) async throws -> [RoleID] {
+        let node = cluster.nodes[index].web
+        try await node.verifier.confirm()
+        let question = node.verifier.question(about: member)
+        let rights = try await node.rights.rights(of: question, at: node.verifier.standing.now)
+        #expect(rights.unscoped == [BuiltInRole.member])
+        return rights.roles(in: organisation, on: nil).sorted()
+    }
+
+    fileprivate func statements(on index: Int) -> Int {
+        cluster.nodes[index].value("watchword_rights_resolutions_total")
     }
 }

@@ -10,59 +10,25 @@ import Testing
 @testable import Web
 
 @Suite(.serialized) struct OrganisationFastTests {
-    private static let id = "00000000-0000-7000-8000-00000000a001"
-
-    /// One organisation with a member, who is signed in.
-    private struct Scene {
-        let cluster: Cluster
-        let token: String
-        let root: Grantor
-
-        init(_ cluster: Cluster) async throws {
-            self.cluster = cluster
-            let member = try await cluster.signUp("ada")
-            let root = try await cluster.signUp("root")
-            self.root = Grantor(account: root, narrowedTo: nil, realm: .everywhere)
-            try await cluster.run(
-                """
-                INSERT INTO account_roles (account_id, role_id, granted_at)
-                VALUES ('\(root)', '\(BuiltInRole.admin)', now());
-                INSERT INTO organisations (id, name, display_name, created_at, updated_at)
-                VALUES ('\(id)', 'acme', 'Acme', now(), now());
-                INSERT INTO organisation_members (organisation_id, account_id, joined_at)
-                VALUES ('\(id)', '\(member)', now());
-                INSERT INTO account_roles (account_id, role_id, scope, granted_at)
-                VALUES ('\(member)', '\(BuiltInRole.admin)', 'org:\(id)', now());
-                """
-            )
-            let pair = try await cluster.signIn("ada")
-            token = String(decoding: pair.accessToken.exposed, as: UTF8.self)
-        }
-
-        /// The status of a check of the token in the organisation.
-        func ask(_ port: Int, _ query: String = "?role=admin") async throws -> String {
-            let server = RunningServer(port: port, logs: LogRecorder(), stop: {})
-            return try await server.connect { client in
-                try await client.send(
-                    Array(
-                        ("GET /verify\(query) HTTP/1.1\r\nHost: a\r\nX-Org: \(id)\r\n"
-                            + "Authorization: Bearer \(token)\r\n\r\n").utf8
-                    )
+    /// The status of a check of the member's token in the organisation.
+    private static func ask(
+        _ token: TokenPair,
+        _ port: Int,
+        _ query: String = "?role=admin"
+    ) async throws -> String {
+        let server = RunningServer(port: port, logs: LogRecorder(), stop: {})
+        let text = String(decoding: token.accessToken.exposed, as: UTF8.self)
+        return try await server.connect { client in
+            try await client.send(
+                Array(
+                    ("GET /verify\(query) HTTP/1.1\r\nHost: a\r\n"
+                        + "X-Org: \(OrganisationScene.id)\r\n"
+                        + "Authorization: Bearer \(text)\r\n\r\n").utf8
                 )
-                client.finish()
-                let answer = try await client.readToEnd()
-                return String(answer.dropFirst("HTTP/1.1 ".count).prefix(3))
-            }
-        }
-
-        func change(_ state: OrganisationState) async throws {
-            _ = try await cluster.nodes[0].web.administration.organisations.change(
-                try #require(OrganisationID(id)),
-                displayName: nil,
-                state: state,
-                by: root,
-                cluster.trace()
             )
+            client.finish()
+            let answer = try await client.readToEnd()
+            return String(answer.dropFirst("HTTP/1.1 ".count).prefix(3))
         }
     }
 
@@ -71,12 +37,13 @@ import Testing
     {
         try await Cluster.run { cluster in
             let node = cluster.nodes[0]
-            let scene = try await Scene(cluster)
+            let scene = try await OrganisationScene(cluster)
+            let token = try await cluster.signIn("ada")
             try await VerifyListener.run(cluster, isFast: true) { listener in
                 var asked = 0
                 func expect(_ status: String, _ query: String = "?role=admin") async throws {
                     asked += 1
-                    #expect(try await scene.ask(listener.port, query) == status)
+                    #expect(try await Self.ask(token, listener.port, query) == status)
                 }
                 for _ in 0..<3 { try await expect("200") }
                 // Once for the account; what is remembered is asked for no more.
@@ -99,14 +66,15 @@ import Testing
     ) async throws {
         try await Cluster.run(set: ["revocation.sampler": "1"]) { cluster in
             let node = cluster.nodes[0]
-            let scene = try await Scene(cluster)
+            _ = try await OrganisationScene(cluster)
+            let token = try await cluster.signIn("ada")
             let checks = "watchword_revocation_sampler_checks_total"
             let violations = "watchword_revocation_sampler_violations_total"
             try await VerifyListener.run(cluster, isFast: isFast) { listener in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { try await node.sampler.run() }
                     try await until("good checks are looked at") {
-                        let status = try await scene.ask(listener.port)
+                        let status = try await Self.ask(token, listener.port)
                         #expect(status == "200")
                         return node.value(checks) > 0
                     }
@@ -115,11 +83,12 @@ import Testing
                     try await cluster.run(
                         """
                         INSERT INTO revocation_log (xid, kind, subject, ver, expires_at)
-                        VALUES ('3', 7, uuid_send('\(Self.id)'), 5, revocation_expiry())
+                        VALUES ('3', 7, uuid_send('\(OrganisationScene.id)'), 5,
+                                revocation_expiry())
                         """
                     )
                     try await until("it is noticed") {
-                        let status = try await scene.ask(listener.port)
+                        let status = try await Self.ask(token, listener.port)
                         #expect(status == "200")
                         return node.value(violations) > 0
                     }
