@@ -36,15 +36,16 @@ package struct EndSessions: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, .person, .light, by: actor) { transaction, _ in
             try await transaction.first(
-                EndSessionsStore.one(
+                SessionStore.end(
                     session,
                     account,
-                    actor.actor,
+                    "ended-by-administrator",
                     binds.entry,
                     binds.at,
                     binds.address,
                     binds.request,
-                    Int32(collapseAfter)
+                    Int32(collapseAfter),
+                    actor.actor
                 )
             )
         }
@@ -61,7 +62,7 @@ package struct EndSessions: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, .person, .light, by: actor) { transaction, _ in
             try await transaction.first(
-                EndSessionsStore.all(
+                SessionStore.endAllOfAnother(
                     account,
                     actor.actor,
                     binds.entry,

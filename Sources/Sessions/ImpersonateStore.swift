@@ -1,11 +1,11 @@
 // The SQL of acting as somebody else.
 import Audit
 import Messaging
-import Postgres
+package import Postgres
 import Primitives
 
 /// Statements of impersonation.
-enum ImpersonateStore {
+package enum ImpersonateStore {
     /// The version of what `$1` may do, who is to act for somebody; no row where he may not be
     /// used, his tokens of generation `$2` are outdated by now, or his session `$3` is over.
     static let findActor = Statement(
@@ -88,4 +88,7 @@ enum ImpersonateStore {
         RequestID.self,
         decode: MintRow.init
     )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] { [findActor.info, open.info] }
 }

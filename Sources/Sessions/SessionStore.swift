@@ -76,14 +76,12 @@ package struct LoginView: Sendable {
 
 /// Statements on sessions.
 package enum SessionStore {
-    /// The new generation of a signature: greater than any before, also after a restore.
-    static let nextGeneration = """
-        greatest(g.generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-        """
+    /// The new generation of a signature.
+    static let nextGeneration = GrowingVersion.next("g.generation")
 
     /// Ends one session of an account; beyond `$8` of them a minute they are collapsed (H25).
     ///
-    /// `$9` is who does it: the owner, or who acts for him.
+    /// `$9` is who does it: the owner, who acts for him, or who looks after him.
     ///
     /// No row: there is none of that id.
     static let end = RevokingStatement(
@@ -126,55 +124,80 @@ package enum SessionStore {
         String.self,
         RequestID.self,
         Int32.self,
-        AccountID.self,
+        AccountID?.self,
         decode: { try $0.get(0, as: SessionID.self) }
     )
 
     /// Outdates every token of an account: one row, whatever their number.
     ///
     /// Only a caller whose token is of the current generation may (S4-T2); no row otherwise.
-    static let endAll = RevokingStatement(
+    static let endAll = endingAll(
         "sessions.end_all",
-        """
-        signature AS (
-            UPDATE account_signatures g
-               SET generation = \(nextGeneration), rotated_at = $4
-             WHERE g.account_id = $1
-               AND g.generation = $2
-            RETURNING g.account_id, g.generation
-        ), \(RevocationLog.append(
-            as: "logged",
-            .signature,
-            subject: "signature.account_id",
-            version: "signature.generation",
-            from: "signature"
-        )), \(AuditLog.append(
-            as: "audited",
-            .loggedOutEverywhere,
-            account: "signature.account_id",
-            from: "signature",
-            binds: 3
-        )), \(Outbox.append(
-            as: "announced",
-            .loggedOutEverywhere,
-            account: "signature.account_id",
-            payload: "'{}'::jsonb",
-            from: "signature",
-            entry: 3,
-            at: 4
-        ))
-        """,
-        answer: """
-            SELECT generation FROM signature
-            """,
-        binds: AccountID.self,
-        Int64.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
-        decode: { try $0.get(0, as: Int64.self) }
+        .loggedOutEverywhere,
+        actor: "signature.account_id",
+        unless: "g.generation <> $2",
+        Int64.self
     )
+
+    /// Outdates every token of somebody else's account; `$2` is who does it.
+    static let endAllOfAnother = endingAll(
+        "sessions.end_all_of_another",
+        .allSessionsEnded,
+        actor: "$2::uuid",
+        unless: "false",
+        AccountID?.self
+    )
+
+    /// Outdates every token of the account `$1`; `$3` on the audit.
+    private static func endingAll<Second: PostgresEncodable>(
+        _ name: String,
+        _ action: AuditAction,
+        actor: String,
+        unless obstacle: String,
+        _ second: Second.Type
+    ) -> RevokingStatement<AccountID, AccountID, Second, EntryID, Timestamp, String, RequestID> {
+        RevokingStatement(
+            name,
+            """
+            signature AS (
+                UPDATE account_signatures g
+                   SET generation = \(nextGeneration), rotated_at = $4
+                 WHERE g.account_id = $1
+                   AND NOT (\(obstacle))
+                RETURNING g.account_id, g.generation
+            ), \(RevocationLog.append(
+                as: "logged",
+                .signature,
+                subject: "signature.account_id",
+                version: "signature.generation",
+                from: "signature"
+            )), \(AuditLog.append(
+                as: "audited",
+                action,
+                account: "signature.account_id",
+                actor: actor,
+                from: "signature",
+                binds: 3
+            )), \(Outbox.append(
+                as: "announced",
+                .loggedOutEverywhere,
+                account: "signature.account_id",
+                payload: "'{}'::jsonb",
+                from: "signature",
+                entry: 3,
+                at: 4
+            ))
+            """,
+            answer: "SELECT account_id FROM signature",
+            binds: AccountID.self,
+            second,
+            EntryID.self,
+            Timestamp.self,
+            String.self,
+            RequestID.self,
+            decode: { try $0.get(0, as: AccountID.self) }
+        )
+    }
 
     /// The parts that rotate the signature and move the calling session to the new one with a new
     /// nonce, so that every older refresh token of it is dead too, without being reuse.
@@ -427,7 +450,8 @@ package enum SessionStore {
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
         [
-            resolve.info, end.info, endAll.info, endOthers.info, changePassword.info,
+            resolve.info, end.info, endAll.info, endAllOfAnother.info, endOthers.info,
+            changePassword.info,
             recordWrongPassword.info,
             list.info, history.info,
         ]

@@ -37,7 +37,7 @@ package struct UnlockAccount: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, .person, .light, by: actor) { transaction, _ in
             let recorded = try await transaction.first(
-                EndSessionsStore.unlock(
+                UnlockStore.unlock(
                     account,
                     actor.actor,
                     binds.entry,

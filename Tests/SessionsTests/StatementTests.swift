@@ -21,7 +21,8 @@ import Tokens
         + TestNode.answerStatements
         + AuditStore.statements
         + StatisticsStore.statements
-        + EndSessionsStore.statements + SessionOrganisationStore.statements
+        + UnlockStore.statements + ImpersonateStore.statements
+        + SessionOrganisationStore.statements
         + ServiceAccountStore.statements + KeyClaimsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {

@@ -1,0 +1,39 @@
+// The SQL of lifting the throttle of somebody: nothing but its record, for the count is in Redis.
+// Must not be committed where Redis was not asked.
+import Audit
+package import Postgres
+import Primitives
+
+/// Statements of unlocking.
+package enum UnlockStore {
+    /// Records that the throttle of an account is lifted.
+    ///
+    /// `$1` account, `$2` actor, `$3` on the audit.
+    static let unlock = Statement(
+        "accounts.unlock",
+        """
+        WITH target AS MATERIALIZED (
+            SELECT a.id FROM accounts a WHERE a.id = $1
+        ), \(AuditLog.append(
+            as: "audited",
+            .accountUnlocked,
+            account: "target.id",
+            actor: "$2::uuid",
+            from: "target",
+            binds: 3
+        ))
+        SELECT id FROM target
+        """,
+        kind: .solo,
+        binds: AccountID.self,
+        AccountID?.self,
+        EntryID.self,
+        Timestamp.self,
+        String.self,
+        RequestID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    /// All statements, for the test that prepares them.
+    package static var statements: [StatementInfo] { [unlock.info] }
+}
