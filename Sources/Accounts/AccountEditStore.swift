@@ -8,42 +8,14 @@ import Revocation
 
 /// Statements that make and change accounts.
 enum AccountEditStore {
-    /// Makes an account with all that belongs to one: signature, default roles, and where they are
-    /// given password, profile and membership.
+    /// Makes an account for somebody.
     ///
-    /// `$1` to `$5` id and names, `$6` when it was confirmed, `$7` hash, `$8` to `$12` profile,
-    /// `$13` whether the password must change, `$14` organisation, `$15` actor, `$16` on the audit.
+    /// As `AccountStore.making`; `$13` whether the password must change, `$14` organisation, `$15`
+    /// actor, `$16` on the audit.
     static let create = Statement(
         "accounts.create",
         """
-        WITH made AS (
-            INSERT INTO accounts (
-                id, email, email_canonical, username, username_canonical, confirmed_at,
-                created_at, updated_at
-            )
-            VALUES ($1, $2, $3, $4, $5, $6, $17, $17)
-            RETURNING id
-        ), password AS (
-            INSERT INTO account_passwords (account_id, phc, changed_at, must_change)
-            SELECT id, $7, $17, $13 FROM made WHERE $7::text IS NOT NULL
-        ), signature AS (
-            INSERT INTO account_signatures (account_id, generation, rotated_at)
-            SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $17 FROM made
-        ), profile AS (
-            INSERT INTO account_profiles (
-                account_id, given_name, family_name, address, phone_number, birthdate, updated_at
-            )
-            SELECT id, $8, $9, $10, $11, $12, $17
-              FROM made
-             WHERE num_nonnulls($8::text, $9::text, $10::text, $11::text, $12::text) > 0
-        ), granted AS (
-            INSERT INTO account_roles (account_id, role_id, granted_at)
-            SELECT made.id, r.id, $17
-              FROM made
-             CROSS JOIN roles r
-             WHERE r.is_default
-               AND r.removed_at IS NULL
-        ), joined AS (
+        WITH \(AccountStore.making(mustChange: "$13", roles: "r.is_default", at: 17)), joined AS (
             INSERT INTO organisation_members (organisation_id, account_id, joined_at)
             SELECT $14::uuid, id, $17 FROM made WHERE $14::uuid IS NOT NULL
         ), \(AuditLog.append(

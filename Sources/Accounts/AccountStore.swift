@@ -176,39 +176,62 @@ package enum AccountStore {
         }
     )
 
-    /// Makes an account with its password, its signature, its profile and its roles, in one
-    /// statement: there is never one without the other (S4-T14).
-    package static let insert = Statement(
-        "accounts.insert",
+    /// The parts that make an account with all that belongs to one: there is never one without the
+    /// other (S4-T14).
+    ///
+    /// `$1` to `$5` id and names, `$6` when it was confirmed, `$7` the hash of the password, if it
+    /// has one, `$8` to `$12` the profile.
+    ///
+    /// - Parameters:
+    ///   - mustChange: whether the password must be replaced, in SQL.
+    ///   - roles: a condition on the role `r`.
+    ///   - now: the number of the parameter that says when.
+    static func making(mustChange: String = "false", roles: String, at now: Int) -> String {
         """
-        WITH made AS (
+        made AS (
             INSERT INTO accounts (
                 id, email, email_canonical, username, username_canonical, confirmed_at,
                 created_at, updated_at
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $15, $15)
+            VALUES ($1, $2, $3, $4, $5, $6, $\(now), $\(now))
             RETURNING id
         ), password AS (
-            INSERT INTO account_passwords (account_id, phc, changed_at)
-            SELECT id, $7, $15 FROM made
-        ), signature AS (
-            INSERT INTO account_signatures (account_id, generation, rotated_at)
-            SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $15 FROM made
-        ), profile AS (
+            INSERT INTO account_passwords (account_id, phc, changed_at, must_change)
+            SELECT id, $7, $\(now), \(mustChange) FROM made WHERE $7::text IS NOT NULL
+        ), \(signature(at: now)), profile AS (
             INSERT INTO account_profiles (
                 account_id, given_name, family_name, address, phone_number, birthdate, updated_at
             )
-            SELECT id, $8, $9, $10, $11, $12, $15
+            SELECT id, $8, $9, $10, $11, $12, $\(now)
               FROM made
              WHERE num_nonnulls($8::text, $9::text, $10::text, $11::text, $12::text) > 0
         ), granted AS (
             INSERT INTO account_roles (account_id, role_id, granted_at)
-            SELECT made.id, r.id, $15
+            SELECT made.id, r.id, $\(now)
               FROM made
              CROSS JOIN roles r
              WHERE r.removed_at IS NULL
-               AND (r.is_default OR r.id = ANY($13))
-        ), \(AuditLog.append(
+               AND (\(roles))
+        )
+        """
+    }
+
+    /// The part that makes the signature of the account in `made`.
+    static func signature(at now: Int) -> String {
+        """
+        signature AS (
+            INSERT INTO account_signatures (account_id, generation, rotated_at)
+            SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $\(now)
+              FROM made
+        )
+        """
+    }
+
+    /// Makes the account of somebody who registers; with the roles `$13` besides the default ones.
+    package static let insert = Statement(
+        "accounts.insert",
+        """
+        WITH \(making(roles: "r.is_default OR r.id = ANY($13)", at: 15)), \(AuditLog.append(
             as: "audited", .accountRegistered, account: "made.id", from: "made", binds: 14
         )), \(Outbox.append(
             as: "announced",

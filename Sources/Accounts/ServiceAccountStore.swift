@@ -15,10 +15,7 @@ package enum ServiceAccountStore {
             )
             VALUES ($1, 'service', $2, $3, $6, $6)
             RETURNING id
-        ), signature AS (
-            INSERT INTO account_signatures (account_id, generation, rotated_at)
-            SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $6 FROM made
-        ), \(AuditLog.append(
+        ), \(AccountStore.signature(at: 6)), \(AuditLog.append(
             as: "audited",
             .accountCreated,
             account: "made.id",
