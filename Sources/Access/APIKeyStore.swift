@@ -100,10 +100,7 @@ enum APIKeyStore {
         [String]?.self,
         Timestamp?.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: view
     )
 
@@ -146,10 +143,7 @@ enum APIKeyStore {
         binds: APIKeyID.self,
         AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: APIKeyID.self) }
     )
 

@@ -139,10 +139,7 @@ package struct APIKeys: Sendable {
                     request.permissions,
                     request.expiresAt,
                     grantor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let made else { throw APIKeyRefusal.notFound }
@@ -193,10 +190,7 @@ package struct APIKeys: Sendable {
                 key,
                 account,
                 grantor.actor,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         guard revoked != nil else { throw APIKeyRefusal.notFound }

@@ -99,10 +99,7 @@ enum AssignmentStore {
         String.self,
         Timestamp?.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { row in
             RightsChange(
                 value: try assignment(row),
@@ -146,10 +143,7 @@ enum AssignmentStore {
         RoleID.self,
         String.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
 

@@ -140,10 +140,7 @@ package struct Assignments: Sendable {
                     scope.text,
                     end,
                     grantor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let done else { throw GrantRefusal.notFound }
@@ -184,10 +181,7 @@ package struct Assignments: Sendable {
                     role,
                     scope.text,
                     grantor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let version else { throw GrantRefusal.notFound }

@@ -121,10 +121,7 @@ enum MembershipStore {
         binds: OrganisationID.self,
         AccountID.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Int64?.self) }
     )
 
@@ -152,10 +149,7 @@ enum MembershipStore {
         binds: OrganisationID.self,
         AccountID.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 

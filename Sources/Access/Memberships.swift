@@ -139,10 +139,7 @@ extension Organisations {
                     id,
                     account,
                     grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let version = added else { throw OrganisationRefusal.notFound }
@@ -178,10 +175,7 @@ extension Organisations {
                     id,
                     account,
                     grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard dropped != nil else { throw OrganisationRefusal.notFound }

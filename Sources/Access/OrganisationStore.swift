@@ -143,10 +143,7 @@ package enum OrganisationStore {
         String.self,
         String.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: view
     )
 
@@ -205,10 +202,7 @@ package enum OrganisationStore {
         String?.self,
         String?.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         [Int64]?.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
     )
@@ -257,10 +251,7 @@ package enum OrganisationStore {
         answer: "SELECT id FROM removed",
         binds: OrganisationID.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
     )
 

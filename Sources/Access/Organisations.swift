@@ -132,10 +132,7 @@ package struct Organisations: Sendable {
                 name,
                 displayName,
                 grantor.account,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
             // A transaction, though of one statement: an idempotency key is marked in it.
             guard let made = try await revoker.transaction({ try await $0.first(query) }) else {
@@ -176,10 +173,7 @@ package struct Organisations: Sendable {
                     displayName,
                     state?.rawValue,
                     grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request,
+                    binds,
                     version.values
                 )
             )
@@ -210,10 +204,7 @@ package struct Organisations: Sendable {
                 OrganisationStore.remove(
                     id,
                     grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard removed != nil else { throw OrganisationRefusal.notFound }

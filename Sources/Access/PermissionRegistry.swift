@@ -63,10 +63,7 @@ package struct PermissionRegistry: Sendable {
             name,
             description,
             grantor.account,
-            binds.entry,
-            binds.at,
-            binds.address,
-            binds.request
+            binds
         )
         do {
             // A transaction, though of one statement: an idempotency key is marked in it.
@@ -94,10 +91,7 @@ package struct PermissionRegistry: Sendable {
                 name,
                 description,
                 grantor.account,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         guard let changed else { throw RoleRefusal.notFound }
@@ -124,10 +118,7 @@ package struct PermissionRegistry: Sendable {
                 PermissionStore.remove(
                     name,
                     grantor.account,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard removed != nil else { throw RoleRefusal.inUse }
@@ -183,10 +174,7 @@ enum PermissionStore {
         binds: String.self,
         String.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: view
     )
 
@@ -213,10 +201,7 @@ enum PermissionStore {
         binds: String.self,
         String.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: view
     )
 
@@ -243,10 +228,7 @@ enum PermissionStore {
         kind: .solo,
         binds: String.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: String.self) }
     )
 

@@ -185,10 +185,7 @@ package struct RoleAdministration: Sendable {
                         change.description ?? "",
                         change.isDefault ?? false,
                         grantor.actor,
-                        binds.entry,
-                        binds.at,
-                        binds.address,
-                        binds.request
+                        binds
                     )
                 )
                 try await define(id, change, transaction)
@@ -233,10 +230,7 @@ package struct RoleAdministration: Sendable {
                         change.description,
                         change.isDefault,
                         grantor.actor,
-                        binds.entry,
-                        binds.at,
-                        binds.address,
-                        binds.request,
+                        binds,
                         Array((change.permissions ?? []).prefix(100))
                     )
                 )
@@ -270,10 +264,7 @@ package struct RoleAdministration: Sendable {
                 RoleStore.remove(
                     id,
                     grantor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let version else { throw RoleRefusal.notFound }

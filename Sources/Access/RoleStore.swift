@@ -111,10 +111,7 @@ enum RoleStore {
         String.self,
         Bool.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: RoleID.self) }
     )
 
@@ -166,10 +163,7 @@ enum RoleStore {
         String?.self,
         Bool?.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         [String].self,
         decode: { try $0.get(0, as: Int64.self) }
     )
@@ -214,10 +208,7 @@ enum RoleStore {
         answer: "SELECT version FROM changed",
         binds: RoleID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
 

@@ -174,10 +174,7 @@ package enum RouteRuleStore {
         String.self,
         [RouteRuleID].self,
         [RouteRuleID].self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
 

@@ -171,10 +171,7 @@ package struct RouteRules: Sendable {
                     name,
                     difference.written.map(\.id),
                     difference.removed,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             for rule in difference.written {

@@ -53,10 +53,7 @@ enum AccountEditStore {
         Bool.self,
         OrganisationID?.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
@@ -149,10 +146,7 @@ enum AccountEditStore {
         String?.self,
         [String].self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Bool.self) }
     )
 
@@ -198,10 +192,7 @@ enum AccountEditStore {
         kind: .solo,
         binds: AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 }

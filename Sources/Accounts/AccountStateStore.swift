@@ -42,10 +42,7 @@ enum AccountStateStore {
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
@@ -89,10 +86,7 @@ enum AccountStateStore {
         kind: .solo,
         binds: AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
@@ -150,10 +144,7 @@ enum AccountStateStore {
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 }

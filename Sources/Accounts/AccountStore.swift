@@ -1,6 +1,6 @@
 // The SQL of accounts.
 import Access
-import Audit
+package import Audit
 import Messaging
 package import Postgres
 package import Primitives
@@ -258,10 +258,7 @@ package enum AccountStore {
         String?.self,
         String?.self,
         [RoleID].self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
@@ -285,10 +282,7 @@ package enum AccountStore {
         binds: AccountID.self,
         String.self,
         String.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 

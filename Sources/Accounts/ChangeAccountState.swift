@@ -63,17 +63,14 @@ package struct ChangeAccountState: Sendable {
                 AccountStateStore.enable(
                     account,
                     actor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
         }
     }
 
     private typealias Taking = RevokingStatement<
-        AccountID, AccountID, AccountID?, EntryID, Timestamp, String, RequestID
+        AccountID, AccountID, AccountID?, AuditBinds
     >
 
     /// Takes an account away, unless it is the last that administers.
@@ -91,10 +88,7 @@ package struct ChangeAccountState: Sendable {
                 statement(
                     account,
                     actor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)

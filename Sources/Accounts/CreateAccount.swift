@@ -94,10 +94,7 @@ package struct CreateAccount: Sendable {
             wanted.mustChangePassword,
             actor.realm.organisationID,
             actor.actor,
-            binds.entry,
-            binds.at,
-            binds.address,
-            binds.request
+            binds
         )
         try await AdministrationRefusal.naming {
             _ = try await revoker.transaction { transaction in

@@ -115,10 +115,7 @@ package struct EditAccount: Sendable {
             edit.profile[.birthdate]?.value,
             edit.names,
             actor.account,
-            binds.entry,
-            binds.at,
-            binds.address,
-            binds.request
+            binds
         )
         let isExpected = try await AdministrationRefusal.naming {
             try await targets.permitted(account, .person, .heavy, by: actor) {

@@ -191,10 +191,7 @@ package struct Register: Sendable {
                     profile.phoneNumber,
                     profile.birthdate,
                     roles,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
         } catch let error as PostgresError where error.isUniqueViolation(of: "accounts_email_key") {

@@ -31,10 +31,7 @@ package struct RequirePasswordChange: Sendable {
                 AccountEditStore.requirePasswordChange(
                     account,
                     actor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
         }

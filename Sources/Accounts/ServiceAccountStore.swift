@@ -39,10 +39,7 @@ package enum ServiceAccountStore {
         String.self,
         String.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 

@@ -42,10 +42,7 @@ package struct ServiceAccounts: Sendable {
             username.text,
             username.canonical,
             actor,
-            binds.entry,
-            binds.at,
-            binds.address,
-            binds.request
+            binds
         )
         do {
             // A transaction, though of one statement: an idempotency key is marked in it.

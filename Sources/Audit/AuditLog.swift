@@ -1,5 +1,6 @@
 // The append-only record of who did what to whom. An entry is a part of the statement that makes
 // the change, so that there is never one without the other (W9).
+package import Postgres
 package import Primitives
 
 /// What can be recorded; the raw value is `audit_events.action`, stable for ever.
@@ -46,8 +47,8 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case apiKeyRevoked = "api-key.revoked"
 }
 
-/// The four parameters that every recorded statement ends with, in this order.
-package struct AuditBinds: Sendable {
+/// The four parameters of every recorded statement, in this order: id, time, address, request.
+package struct AuditBinds: PostgresBind {
     /// The id of the entry; also that of the event in the outbox.
     package let entry: EntryID
     /// `now` of the request.
@@ -63,6 +64,19 @@ package struct AuditBinds: Sendable {
         at = trace.now
         address = trace.address
         request = trace.requestID
+    }
+
+    /// Those of the four.
+    package static let parameterTypes =
+        EntryID.parameterTypes + Timestamp.parameterTypes + String.parameterTypes
+        + RequestID.parameterTypes
+
+    /// Appends the four.
+    package func appendParameters(into out: inout [UInt8]) {
+        entry.appendParameters(into: &out)
+        at.appendParameters(into: &out)
+        address.appendParameters(into: &out)
+        request.appendParameters(into: &out)
     }
 }
 

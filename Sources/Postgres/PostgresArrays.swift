@@ -15,7 +15,7 @@ package protocol PostgresArrayElement: Sendable {
     static func decodeArray(_ bytes: RawSpan) -> [Self]?
 }
 
-extension Array: PostgresEncodable where Element: PostgresArrayElement {
+extension Array: PostgresBind, PostgresEncodable where Element: PostgresArrayElement {
     package static var postgresType: PostgresType { Element.postgresArrayType }
     package func encode(into out: inout [UInt8]) { Element.encodeArray(self, into: &out) }
 }

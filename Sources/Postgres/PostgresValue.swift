@@ -40,8 +40,16 @@ package struct PostgresType: Hashable, Sendable {
     }
 }
 
+/// What a statement is given for one or several of its parameters.
+package protocol PostgresBind: Sendable {
+    /// The types of the parameters, in order.
+    static var parameterTypes: [PostgresType] { get }
+    /// Appends the values, each behind its length.
+    func appendParameters(into out: inout [UInt8])
+}
+
 /// A value that can be bound to a parameter.
-package protocol PostgresEncodable: Sendable {
+package protocol PostgresEncodable: PostgresBind {
     /// The type the parameter is declared with.
     static var postgresType: PostgresType { get }
     /// Whether this is NULL; then `encode` is not asked.
@@ -51,7 +59,10 @@ package protocol PostgresEncodable: Sendable {
 }
 
 extension PostgresEncodable {
+    package static var parameterTypes: [PostgresType] { [postgresType] }
     package var isPostgresNull: Bool { false }
+    /// Appends the value as the only one.
+    package func appendParameters(into out: inout [UInt8]) { out.appendValue(self) }
 }
 
 /// A value that can be read from a column.
@@ -68,7 +79,7 @@ extension PostgresDecodable {
     package static var ofPostgresNull: Self? { nil }
 }
 
-extension Optional: PostgresEncodable where Wrapped: PostgresEncodable {
+extension Optional: PostgresBind, PostgresEncodable where Wrapped: PostgresEncodable {
     package static var postgresType: PostgresType { Wrapped.postgresType }
     package var isPostgresNull: Bool { self?.isPostgresNull ?? true }
     package func encode(into out: inout [UInt8]) { self?.encode(into: &out) }

@@ -36,7 +36,7 @@ package final class StatementInfo: Sendable {
 }
 
 /// A named SQL statement with typed parameters and rows.
-package struct Statement<Row: Sendable, each Bind: PostgresEncodable>: Sendable {
+package struct Statement<Row: Sendable, each Bind: PostgresBind>: Sendable {
     /// Name, SQL, kind and parameter types.
     package let info: StatementInfo
     private let decode: @Sendable (PostgresRow) throws -> Row
@@ -50,7 +50,7 @@ package struct Statement<Row: Sendable, each Bind: PostgresEncodable>: Sendable 
         decode: @escaping @Sendable (PostgresRow) throws -> Row
     ) {
         var types: [PostgresType] = []
-        repeat types.append((each binds).postgresType)
+        repeat types.append(contentsOf: (each binds).parameterTypes)
         info = StatementInfo(name: name, sql: sql, kind: kind, bindTypes: types)
         self.decode = decode
     }
@@ -59,7 +59,7 @@ package struct Statement<Row: Sendable, each Bind: PostgresEncodable>: Sendable 
     package func callAsFunction(_ bind: repeat each Bind) -> Query<Row> {
         var parameters: [UInt8] = []
         parameters.reserveCapacity(info.bindTypes.count * 24)
-        repeat parameters.appendValue(each bind)
+        repeat (each bind).appendParameters(into: &parameters)
         return Query(info: info, parameters: parameters, decode: decode)
     }
 }

@@ -61,7 +61,7 @@ struct Revoked<Row: Sendable>: Sendable {
 }
 
 /// A statement that appends to the revocation log.
-package struct RevokingStatement<Row: Sendable, each Bind: PostgresEncodable>: Sendable {
+package struct RevokingStatement<Row: Sendable, each Bind: PostgresBind>: Sendable {
     private let statement: Statement<Revoked<Row>, repeat each Bind>
 
     /// Name, SQL, kind and parameter types.

@@ -136,10 +136,7 @@ package struct ChangePassword: Sendable {
             SessionStore.recordWrongPassword(
                 caller.accountID,
                 caller.sessionID,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         throw ChangePasswordRefusal.wrongPassword
@@ -162,10 +159,7 @@ package struct ChangePassword: Sendable {
                 first.nonceDigest,
                 trace.now,
                 Int32(minting.settings.accessLifetime.wholeSeconds),
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request,
+                binds,
                 old,
                 phc
             )

@@ -40,10 +40,7 @@ package struct EndSessions: Sendable {
                     session,
                     account,
                     "ended-by-administrator",
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request,
+                    binds,
                     Int32(collapseAfter),
                     actor.actor
                 )
@@ -65,10 +62,7 @@ package struct EndSessions: Sendable {
                 SessionStore.endAllOfAnother(
                     account,
                     actor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
         }

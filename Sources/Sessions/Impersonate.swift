@@ -130,10 +130,7 @@ package struct Impersonate: Sendable {
             trace.userAgent,
             trace.now + Self.limit,
             Int32(minting.settings.accessLifetime.wholeSeconds),
-            binds.entry,
-            binds.at,
-            binds.address,
-            binds.request
+            binds
         )
         let (row, acting) = try await targets.permitted(account, .person, .heavy, by: actor) {
             transaction,

@@ -82,10 +82,7 @@ package enum ImpersonateStore {
         String.self,
         Timestamp.self,
         Int32.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: MintRow.init
     )
 

@@ -81,10 +81,7 @@ package struct LogOut: Sendable {
             SessionStore.endAll(
                 caller.accountID,
                 caller.signatureGeneration,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         guard rotated != nil else { throw LogOutRefusal.outdated }
@@ -106,10 +103,7 @@ package struct LogOut: Sendable {
                 fresh.nonceDigest,
                 trace.now,
                 Int32(minting.settings.accessLifetime.wholeSeconds),
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         guard let row else { throw LogOutRefusal.outdated }
@@ -128,10 +122,7 @@ package struct LogOut: Sendable {
                 session,
                 caller.accountID,
                 reason,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request,
+                binds,
                 Int32(collapseAfter),
                 caller.actorID ?? caller.accountID
             )

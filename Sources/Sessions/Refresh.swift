@@ -111,10 +111,7 @@ package struct Refresh: Sendable {
                 token.nonceDigest,
                 minting.settings.refreshGrace.inSeconds,
                 Int32(minting.settings.accessLifetime.wholeSeconds),
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request,
+                binds,
                 Int32(collapseAfter)
             )
         )

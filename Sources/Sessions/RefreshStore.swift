@@ -144,10 +144,7 @@ package enum RefreshStore {
         [UInt8].self,
         Double.self,
         Int32.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         Int32.self,
         decode: { row in
             (

@@ -52,10 +52,7 @@ package struct SessionOrganisation: Sendable {
                 caller.sessionID,
                 caller.accountID,
                 organisation,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
         guard let found, found.isAllowed else { throw SessionOrganisationRefusal.notMember }

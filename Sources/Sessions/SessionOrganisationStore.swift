@@ -73,10 +73,7 @@ package enum SessionOrganisationStore {
         binds: SessionID.self,
         AccountID.self,
         OrganisationID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: {
             (isAllowed: try $0.get(0, as: Bool.self), isChosen: try $0.get(1, as: Bool.self))
         }

@@ -119,10 +119,7 @@ package enum SessionStore {
         binds: SessionID.self,
         AccountID.self,
         String.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         Int32.self,
         AccountID?.self,
         decode: { try $0.get(0, as: SessionID.self) }
@@ -149,13 +146,13 @@ package enum SessionStore {
     )
 
     /// Outdates every token of the account `$1`; `$3` on the audit.
-    private static func endingAll<Second: PostgresEncodable>(
+    private static func endingAll<Second: PostgresBind>(
         _ name: String,
         _ action: AuditAction,
         actor: String,
         unless obstacle: String,
         _ second: Second.Type
-    ) -> RevokingStatement<AccountID, AccountID, Second, EntryID, Timestamp, String, RequestID> {
+    ) -> RevokingStatement<AccountID, AccountID, Second, AuditBinds> {
         RevokingStatement(
             name,
             """
@@ -191,10 +188,7 @@ package enum SessionStore {
             answer: "SELECT account_id FROM signature",
             binds: AccountID.self,
             second,
-            EntryID.self,
-            Timestamp.self,
-            String.self,
-            RequestID.self,
+            AuditBinds.self,
             decode: { try $0.get(0, as: AccountID.self) }
         )
     }
@@ -281,10 +275,7 @@ package enum SessionStore {
         [UInt8].self,
         Timestamp.self,
         Int32.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: MintRow.init
     )
 
@@ -330,10 +321,7 @@ package enum SessionStore {
         [UInt8].self,
         Timestamp.self,
         Int32.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         String.self,
         String.self,
         decode: MintRow.init
@@ -357,10 +345,7 @@ package enum SessionStore {
         kind: .write,
         binds: AccountID.self,
         SessionID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self
+        AuditBinds.self
     )
 
     /// The living sessions of an account, newest first, older than the cursor.

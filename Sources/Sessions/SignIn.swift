@@ -271,15 +271,9 @@ package struct SignIn: Sendable {
                     "password",
                     lifetime,
                     "watchword",
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request,
+                    binds,
                     fresh,
-                    change.entry,
-                    change.at,
-                    change.address,
-                    change.request,
+                    change,
                     organisation
                 )
             )
@@ -298,10 +292,7 @@ package struct SignIn: Sendable {
                     "password",
                     lifetime,
                     "watchword",
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request,
+                    binds,
                     organisation
                 )
             )
@@ -329,10 +320,7 @@ package struct SignIn: Sendable {
                     account,
                     phc,
                     fresh,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
         } catch {
@@ -360,10 +348,7 @@ package struct SignIn: Sendable {
                 EntryID(at: trace.now, entropy: entropy),
                 trace.userAgent,
                 text,
-                binds.entry,
-                binds.at,
-                binds.address,
-                binds.request
+                binds
             )
         )
     }

@@ -99,10 +99,7 @@ package enum SignInStore {
         String.self,
         Int32.self,
         String.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         OrganisationID?.self,
         decode: MintRow.init
     )
@@ -182,15 +179,9 @@ package enum SignInStore {
         String.self,
         Int32.self,
         String.self,
-        EntryID.self,
-        Timestamp.self,
+        AuditBinds.self,
         String.self,
-        RequestID.self,
-        String.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         OrganisationID?.self,
         decode: MintRow.init
     )
@@ -226,10 +217,7 @@ package enum SignInStore {
         EntryID.self,
         String.self,
         String.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self
+        AuditBinds.self
     )
 
     /// All statements, for the test that prepares them.

@@ -40,10 +40,7 @@ package struct UnlockAccount: Sendable {
                 UnlockStore.unlock(
                     account,
                     actor.actor,
-                    binds.entry,
-                    binds.at,
-                    binds.address,
-                    binds.request
+                    binds
                 )
             )
             guard let recorded else { return AccountID?.none }

@@ -27,10 +27,7 @@ package enum UnlockStore {
         kind: .solo,
         binds: AccountID.self,
         AccountID?.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 

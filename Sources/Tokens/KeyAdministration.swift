@@ -152,10 +152,7 @@ extension KeyKeeper {
                     Int32(masterKey.currentVersion),
                     key.activeFrom,
                     actor,
-                    audit.entry,
-                    audit.at,
-                    audit.address,
-                    audit.request
+                    audit
                 )
             )
         }
@@ -186,10 +183,7 @@ extension KeyKeeper {
                 KeyStore.remove(
                     id,
                     actor,
-                    audit.entry,
-                    audit.at,
-                    audit.address,
-                    audit.request
+                    audit
                 )
             )
         }

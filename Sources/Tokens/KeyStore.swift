@@ -150,10 +150,7 @@ package enum KeyStore {
         Int32.self,
         Timestamp.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: KeyID.self) }
     )
 
@@ -199,10 +196,7 @@ package enum KeyStore {
         answer: "SELECT w.is_free FROM wanted w",
         binds: KeyID.self,
         AccountID.self,
-        EntryID.self,
-        Timestamp.self,
-        String.self,
-        RequestID.self,
+        AuditBinds.self,
         decode: { try $0.get(0, as: Bool.self) }
     )
 
