@@ -7,6 +7,9 @@ import Revocation
 package import Tokens
 
 extension Verifier {
+    /// How often what is judged by may change while it is put together, before nobody is answered.
+    package static let turns = 8
+
     /// Whether all that was put together to judge by is true of one moment: nothing of it has
     /// changed since it was read, as far as the node has read the log.
     ///

@@ -236,9 +236,6 @@ extension Verifier {
         }
     }
 
-    /// How often what is judged by may change while it is put together, before nobody is answered.
-    package static let turns = 8
-
     /// A read of the log that a request has waited for before its token was looked at.
     package struct Confirmation: Sendable {
         /// Drawn before the read.
