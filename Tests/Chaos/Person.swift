@@ -172,7 +172,10 @@ final class Person {
         case .logOut, .end, .token: return
         // The generations that were left behind by hand are the account's still.
         case .state: return changeIdentity()
-        case .all: return
+        case .all:
+            // What was issued while it was on its way may be covered or not: neither is wrong.
+            _ = world.takeAll()
+            return
         case .everywhere, .others, .password: break
         }
         account = world.history.subject()
