@@ -182,8 +182,8 @@ package final class RoleKeeper: Service {
 
     /// Reads those of `ids` that the snapshot lacks, unless they were looked for a moment ago.
     package func learn(_ ids: [RoleID]) async throws {
-        // More rounds would only be for ids that others' reads did not look for.
-        for _ in 0..<3 {
+        // More rounds are only for ids that others' reads did not look for.
+        for _ in 0..<8 {
             let missing = lacking(ids)
             guard !missing.isEmpty else { return }
             let covered = heldChanges
@@ -192,6 +192,8 @@ package final class RoleKeeper: Service {
             }
             if isRead { noteAbsent(missing) }
         }
+        // A role that was not read is not one that permits nothing.
+        guard lacking(ids).isEmpty else { throw SharedReadFault.unread }
     }
 
     private func lacking(_ ids: [RoleID]) -> [RoleID] {

@@ -43,23 +43,28 @@ extension ReadIndex {
         switch scope {
         case _ where reading != nil: break
         case .since(let low, _):
-            let limit = wasLate ? long : short
-            reading = try await readAtOnce(since: low, deadline: limit)
+            // Counted from now: it may have waited for another's look.
+            let own = wasLate ? long : Deadline(.now + (limit ?? readLimit))
+            reading = try await readAtOnce(since: low, deadline: own)
             if reading == nil { (reading, _) = try await readPages(since: low, deadline: long) }
         case .everything: (reading, present) = try await readPages(since: nil, deadline: long)
         }
         guard let reading else { throw ReadIndexFault.unconfirmed }
+        // From a cursor of another history it need not have brought all that its snapshot shows.
+        let isWhole =
+            if case .since(_, let history) = scope { reading.timeline == history } else { true }
         state.withLock {
-            $0.isQuiet = reading.hasSnapshot(of: $0.covered)
-            $0.covered = reading
+            $0.isQuiet = isWhole && reading.hasSnapshot(of: $0.covered)
+            $0.covered = isWhole ? reading : nil
             $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
             $0.known.horizon = reading.horizon
+            $0.wasLate = false
+            guard isWhole else { return }
             $0.known.mark = RevocationMark(
                 timeline: reading.timeline,
                 low: reading.nextLow,
                 heldAt: .now
             )
-            $0.wasLate = false
         }
         readTime.record(.now - begun)
         #if DEBUG

@@ -10,8 +10,8 @@ extension Verifier {
     /// How often what is judged by may change while it is put together, before nobody is answered.
     package static let turns = 8
 
-    /// Whether all that was put together to judge by is true of one moment: nothing of it has
-    /// changed since it was read, as far as the node has read the log.
+    /// Whether all that was put together to judge a token by is true of one moment: nothing of it
+    /// has changed since it was read, as far as the node has read the log.
     ///
     /// None of it is newer than that, because who reads it reads the log afterwards.
     ///
@@ -20,16 +20,33 @@ extension Verifier {
     ///   - held: what the account holds; nil where its token carries it.
     ///   - holds: how many of the news of roles the snapshot has taken in.
     package func isOneMoment(
-        _ account: AccountID,
+        _ claims: AccessClaims,
         _ version: Int64,
         _ held: AccountRights?,
         _ holds: Int
     ) -> Bool {
         readIndex.look { set in
             holds >= set.roleChanges
-                && version >= set.lowestVersion(of: .init(.rights, account)) ?? .min
+                && !Self.isRevoked(claims, set)
+                && version >= set.lowestVersion(of: .init(.rights, claims.accountID)) ?? .min
                 && held?.isCurrent(in: set) ?? true
         }
+    }
+
+    /// The same for an account that is asked about without a token of its own.
+    package func isOneMoment(_ account: AccountID, _ held: AccountRights, _ holds: Int) -> Bool {
+        readIndex.look { set in
+            holds >= set.roleChanges
+                && held.version >= set.lowestVersion(of: .init(.rights, account)) ?? .min
+                && held.generation >= set.lowestVersion(of: .init(.signature, account)) ?? .min
+                && held.generation >= set.lowestVersion(of: .init(.accountState, account)) ?? .min
+                && held.isCurrent(in: set)
+        }
+    }
+
+    /// Whether a token that was good has been revoked since.
+    package func hasEnded(_ claims: AccessClaims) -> Bool {
+        readIndex.look { Self.isRevoked(claims, $0) }
     }
 
     /// The version of its account's rights that an answer must have seen.

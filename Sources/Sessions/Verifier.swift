@@ -153,7 +153,7 @@ package struct Verifier: Sendable {
     /// "any", never by "the first that is set" (revocation.md 1.8).
     ///
     /// Without those that only PostgreSQL can tell: `open`.
-    private static func isRevoked(_ claims: AccessClaims, _ set: borrowing RevocationSet) -> Bool {
+    static func isRevoked(_ claims: AccessClaims, _ set: borrowing RevocationSet) -> Bool {
         if set.count == 0 { return false }
         #if DEBUG
         if Mutant.active == .revokedKeys, claims.isKey { return false }

@@ -67,7 +67,7 @@ extension WebServices {
         try await roles.learn(all)
         let (snapshot, _, holds) = roles.current
         let isOneMoment = rights.allSatisfy { account, rights in
-            verifier.isOneMoment(account, rights.version, rights, holds)
+            verifier.isOneMoment(account, rights, holds)
         }
         guard isOneMoment else { return nil }
         guard !snapshot.doubts(all) else { throw RoleDoubt() }

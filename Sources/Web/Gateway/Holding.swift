@@ -85,7 +85,8 @@ extension WebServices {
             }
             try await roles.learn(held)
             let (snapshot, _, holds) = roles.current
-            guard verifier.isOneMoment(claims.accountID, version, rights, holds) else {
+            guard verifier.isOneMoment(claims, version, rights, holds) else {
+                if verifier.hasEnded(claims) { throw CredentialFlaw.revoked }
                 try await verifier.confirm()
                 continue
             }

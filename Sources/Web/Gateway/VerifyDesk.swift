@@ -141,14 +141,18 @@ final class VerifyDesk: @unchecked Sendable {
         var settled = Settled()
         // An answer may lead to a question of another kind, and the log may tell of more.
         for _ in 0..<Verifier.turns {
+            var isLearned = true
             do {
                 try await settled.learn(open.map(\.need), services)
             } catch {
                 fault = error
+                isLearned = false
             }
             loop.preconditionInEventLoop()
             open = pass(open.map(\.front), settled)
             if open.isEmpty { return }
+            // Who asks again would hold up all who come behind.
+            if !isLearned { break }
         }
         for (front, _) in open where front.question != nil { front.refuse(fault) }
         counter.increment(by: open.count)
