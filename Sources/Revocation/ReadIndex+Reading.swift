@@ -50,12 +50,8 @@ extension ReadIndex {
         case .everything: (reading, present) = try await readPages(since: nil, deadline: long)
         }
         guard let reading else { throw ReadIndexFault.unconfirmed }
-        // From a cursor of another history it need not have brought all that its snapshot shows.
-        let isWhole =
-            if case .since(_, let history) = scope { reading.timeline == history } else { true }
         state.withLock {
-            $0.isQuiet = isWhole && reading.hasSnapshot(of: $0.covered)
-            $0.covered = isWhole ? reading : nil
+            let isWhole = $0.covered.note(reading, of: scope)
             $0.known.databaseTime = max($0.known.databaseTime, reading.databaseTime)
             $0.known.horizon = reading.horizon
             $0.wasLate = false
@@ -89,7 +85,7 @@ extension ReadIndex {
     /// in a row were of one snapshot. After a read that was late it tells a database that does not
     /// answer, of which checks are told soon, from one that had much to say, which gets more time.
     private func glance(_ deadline: Deadline) async throws -> Reading? {
-        guard state.withLock({ $0.isQuiet || $0.wasLate }) else { return nil }
+        guard state.withLock({ $0.covered.isQuiet || $0.wasLate }) else { return nil }
         guard let reading = try await database.first(RevocationLog.glance(), deadline: deadline)
         else { throw ReadIndexFault.unconfirmed }
         compareClocks(reading)
@@ -103,7 +99,7 @@ extension ReadIndex {
     }
 
     private func isCovered(_ reading: Reading) -> Bool {
-        reading.hasSnapshot(of: state.withLock { $0.covered })
+        state.withLock { $0.covered.isOf(reading) }
     }
 
     /// Returns when a look into the log that is under way has ended; at once where there is none.
@@ -256,13 +252,5 @@ extension ReadIndex {
             deadline: .after(readLimit)
         )
         restored.increment(by: entries.count)
-    }
-}
-
-extension Reading {
-    /// Whether it sees the same transactions as `other`, neither more nor fewer.
-    fileprivate func hasSnapshot(of other: Reading?) -> Bool {
-        guard let other, let snapshot else { return false }
-        return other.timeline == timeline && other.snapshot == snapshot
     }
 }

@@ -68,9 +68,7 @@ package final class ReadIndex: Sendable {
         /// The authority of the last read.
         var lastSeen: Authority?
         /// The last snapshot all of whose revocations are in the set.
-        var covered: Reading?
-        /// Whether the last reading found the snapshot of the one before.
-        var isQuiet = false
+        var covered = CoveredSnapshot()
         /// How many reads look into the log, and who waits for what they bring.
         var looking = 0
         var bystanders: [CheckedContinuation<Void, Never>] = []
