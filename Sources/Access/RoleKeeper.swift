@@ -23,6 +23,8 @@ package final class RoleKeeper: Service {
         var holds = 0
         /// What could not be read, with the number of its last news.
         var unread: [RoleID: Int] = [:]
+        /// Ids that somebody wants looked for and nobody has begun to.
+        var wanted: Set<RoleID> = []
     }
     private let database: any PostgresExecutor
     private let readIndex: ReadIndex
@@ -37,6 +39,8 @@ package final class RoleKeeper: Service {
     private static let absence: Duration = .seconds(1)
     /// The most such ids that are remembered.
     private static let absentLimit = 10_000
+    /// The most ids that one waits to be looked for with.
+    private static let wantedLimit = 10_000
 
     /// A keeper that has loaded nothing yet.
     package init(
@@ -181,19 +185,37 @@ package final class RoleKeeper: Service {
     }
 
     /// Reads those of `ids` that the snapshot lacks, unless they were looked for a moment ago.
+    ///
+    /// One statement for all who wait, whatever they lack.
     package func learn(_ ids: [RoleID]) async throws {
-        // More rounds are only for ids that others' reads did not look for.
+        // Another round is for who began to wait after the reading had begun.
         for _ in 0..<8 {
             let missing = lacking(ids)
             guard !missing.isEmpty else { return }
-            let covered = heldChanges
-            let isRead = try await reads.run(.roles) {
-                try await read(missing, covering: covered)
+            want(missing)
+            _ = try await reads.run(.roles) {
+                let all = takeWanted(missing)
+                try await read(all, covering: heldChanges)
+                noteAbsent(all)
             }
-            if isRead { noteAbsent(missing) }
         }
         // A role that was not read is not one that permits nothing.
         guard lacking(ids).isEmpty else { throw SharedReadFault.unread }
+    }
+
+    /// Leaves `ids` for whoever reads next.
+    private func want(_ ids: [RoleID]) {
+        state.withLock { state in
+            if state.wanted.count < Self.wantedLimit { state.wanted.formUnion(ids) }
+        }
+    }
+
+    private func takeWanted(_ own: [RoleID]) -> [RoleID] {
+        let others = state.withLock { state in
+            defer { state.wanted = [] }
+            return state.wanted
+        }
+        return Array(others.union(own))
     }
 
     private func lacking(_ ids: [RoleID]) -> [RoleID] {

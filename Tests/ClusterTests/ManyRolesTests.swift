@@ -65,4 +65,48 @@ import Testing
         #expect(out.status == 204)
         try await cluster.expectEverywhere(401, tokens.bearer)
     }
+
+    /// With a body the general path answers, one by one.
+    @Test(arguments: [nil, "{}"])
+    func `of many who hold new roles at once nobody waits for all the others (W8, W11)`(
+        _ body: String?
+    ) async throws {
+        let cluster = try await Cluster.shared()
+        var holders: [(tokens: Tokens, permission: String)] = []
+        for number in 0..<20 {
+            let person = try await cluster.person()
+            let name = "new\(number)-\(person.id.suffix(12))"
+            try await cluster.sql(
+                """
+                WITH made AS (
+                    INSERT INTO roles (id, name, description, built_in, created_at)
+                    VALUES (gen_random_uuid(), '\(name)', '', false, now()) RETURNING id
+                ), held AS (
+                    INSERT INTO account_roles SELECT '\(person.id)', id, now() FROM made
+                )
+                INSERT INTO role_permissions (role_id, permission)
+                SELECT id, '\(name):read' FROM made
+                """
+            )
+            holders.append((try await cluster.signIn(person), "\(name):read"))
+        }
+        // A node that has not met any of these roles.
+        let client = cluster.nodes[2].client
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+            for (tokens, permission) in holders {
+                group.addTask {
+                    try await client.send(
+                        "GET",
+                        "/verify?permission=\(permission)",
+                        tokens.bearer,
+                        json: body
+                    ).status
+                }
+            }
+            var found: [Int] = []
+            for try await status in group { found.append(status) }
+            return found
+        }
+        #expect(statuses == Array(repeating: 200, count: holders.count))
+    }
 }
