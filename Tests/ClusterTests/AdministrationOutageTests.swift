@@ -207,30 +207,22 @@ import Testing
         let calls = try await changes(cluster, desk)
         let before = try await contents(cluster)
         // Every change is recorded, so this stops each of them in the middle (W9).
-        let holder = try PrivateFolder.make("ww-holder")
-        let janitor = try PrivateFolder.removeAtExit(holder)
-        defer { PrivateFolder.release(janitor) }
-        let lock = "BEGIN; LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)"
-        let psql = try await Blocking.run {
-            try ChildProcess.launch(
-                [
-                    "psql", "-h", cluster.postgres.folder, "-U", "postgres", "-d", "postgres",
-                    "-Xq", "-c", lock,
-                ],
-                log: "\(holder)/log"
-            )
-        }
-        defer { psql.kill() }
-        let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'audit_events'::regclass"
-        try await eventually("the log is locked") {
-            try await cluster.sql("\(waiting) AND granted") == "1"
-        }
+        let holder = try await LockHolder(
+            cluster,
+            "LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE"
+        )
+        defer { holder.letGo() }
         let answers = try await withThrowingTaskGroup(
             of: [(call: Call, answer: HTTPAnswer)].self
         ) { group in
             group.addTask { try await send(calls, cluster, desk.tokens) }
             try await eventually("a change waits in the middle") {
-                try await cluster.sql("\(waiting) AND NOT granted") != "0"
+                try await cluster.sql(
+                    """
+                    SELECT count(*) FROM pg_locks
+                     WHERE relation = 'audit_events'::regclass AND NOT granted
+                    """
+                ) != "0"
             }
             try await cluster.postgres.crash()
             return try await group.next() ?? []

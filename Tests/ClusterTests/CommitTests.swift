@@ -66,7 +66,7 @@ import Testing
             }
             hold = "SELECT 1"
         }
-        let holder = try await Holder(cluster, hold)
+        let holder = try await LockHolder(cluster, hold)
         defer { holder.letGo() }
         let event = death.isCommitted ? "'SyncRep'" : "'advisory'"
         let waiting =
@@ -197,28 +197,4 @@ import Testing
             words.count == 5 && Set(words[0..<3]).count == 1 && words[3...] == ["0", "0"]
         #expect(isWhole, "\(counts)")
     }
-}
-
-/// A psql that holds a lock until it is let go or the test ends.
-private final class Holder: Sendable {
-    private let process: ChildProcess
-
-    init(_ cluster: Cluster, _ sql: String) async throws {
-        let words = [
-            "psql", "-h", cluster.postgres.folder, "-U", "postgres", "-d", "postgres", "-XAtq",
-            "-c", "SET client_connection_check_interval = 100", "-c", sql, "-c",
-            "SELECT pg_sleep(600)",
-        ]
-        process = try await Blocking.run { try ChildProcess.launch(words, log: "/dev/null") }
-        try await eventually("the lock is held") {
-            try await cluster.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'"
-            ) == "1"
-        }
-    }
-
-    deinit { process.kill() }
-
-    /// Lets the lock go.
-    func letGo() { process.signal(SIGKILL) }
 }

@@ -1,38 +1,13 @@
 // Requests that take longer than `http.request_time`: 503 with a code of its own, and nothing of
 // them happens afterwards (W8, W10).
-import Glibc
 import TestKit
 import Testing
 
 @testable import Web
 
 @Suite struct DeadlineTests {
-    /// A psql that holds the row of an account's signature until it is told to let go.
-    private func hold(_ person: Person, _ cluster: Cluster) async throws -> ChildProcess {
-        let words = [
-            "psql", "-h", cluster.postgres.folder, "-U", "postgres", "-d", "postgres", "-c",
-            """
-            SELECT FROM account_signatures WHERE account_id = '\(person.id)' FOR UPDATE;
-            SELECT pg_sleep(100000)
-            """,
-        ]
-        let log = "\(cluster.folder)/holder.log"
-        let holder = try await Blocking.run { try ChildProcess.launch(words, log: log) }
-        try await eventually("the row is held") {
-            try await cluster.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-            ) == "1"
-        }
-        return holder
-    }
-
-    private func release(_ holder: ChildProcess, _ cluster: Cluster) async throws {
-        try await cluster.sql(
-            """
-            SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'
-            """
-        )
-        _ = try await Blocking.run { holder.wait() }
+    private func release(_ holder: LockHolder, _ cluster: Cluster) async throws {
+        holder.letGo()
         try await eventually("nobody waits for a lock any more") {
             try await cluster.sql(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -69,7 +44,10 @@ import Testing
             let before = try await traces(person, cluster)
 
             // In flight when its time ends: waited for, and known not to have happened.
-            let holder = try await hold(person, cluster)
+            let holder = try await LockHolder(
+                cluster,
+                "SELECT FROM account_signatures WHERE account_id = '\(person.id)' FOR UPDATE"
+            )
             let late = try await hurried.client.send("POST", "/v1/auth/logout-all", tokens.bearer)
             try await release(holder, cluster)
             #expect(late.status == 503)

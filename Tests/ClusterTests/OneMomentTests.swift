@@ -8,9 +8,6 @@ import Testing
 @testable import Web
 
 @Suite(.leavesNoSecrets) struct OneMomentTests {
-    private static let table = "organisation_members"
-    private static let locks = "FROM pg_locks WHERE relation = '\(table)'::regclass"
-
     /// Somebody who holds a permission in an organisation, which is disabled then.
     private struct Scene {
         let cluster: Cluster
@@ -77,29 +74,6 @@ import Testing
         }
     }
 
-    /// Holds up whoever reads memberships while `body` runs.
-    private func holdingUp(_ cluster: Cluster, _ body: () async throws -> Void) async throws {
-        let holder = try PrivateFolder.make("ww-holder")
-        let janitor = try PrivateFolder.removeAtExit(holder)
-        defer { PrivateFolder.release(janitor) }
-        let lock = "BEGIN; LOCK TABLE \(Self.table) IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)"
-        let psql = try await Blocking.run {
-            try ChildProcess.launch(
-                [
-                    "psql", "-h", cluster.postgres.folder, "-U", "postgres", "-d", "postgres",
-                    "-Xq", "-c", lock,
-                ],
-                log: "\(holder)/log"
-            )
-        }
-        defer { psql.kill() }
-        try await eventually("memberships are locked") {
-            try await cluster.sql("SELECT count(*) \(Self.locks) AND granted") == "1"
-        }
-        try await body()
-        try await cluster.sql("SELECT count(pg_terminate_backend(pid)) \(Self.locks) AND granted")
-    }
-
     /// With a body the general path answers.
     @Test(arguments: [nil, "{}"])
     func `an old role and a newer membership permit nothing together (W11)`(
@@ -112,7 +86,10 @@ import Testing
             let scene = try await Scene(cluster)
             #expect(try await scene.check(path, body) == 200)
             try await scene.close()
-            let answer = try await held(scene, path, body)
+            let answer = try await held(scene, path, body) {
+                try await scene.empty()
+                try await scene.open()
+            }
             if answer == 503 { continue }
             // The role permits nothing any more, and nothing did while the organisation was closed.
             #expect(answer == 403)
@@ -121,19 +98,53 @@ import Testing
         Issue.record("no answer in twenty attempts")
     }
 
-    /// A check that learns of the disabled organisation and reads where its account may act only
-    /// when the role is empty and the organisation active again.
-    private func held(_ scene: Scene, _ path: String, _ body: String?) async throws -> Int {
-        let waits = "SELECT count(*) \(Self.locks) AND NOT granted"
-        return try await withThrowingTaskGroup { group in
-            try await holdingUp(scene.cluster) {
-                group.addTask { try await scene.check(path, body) }
-                try await eventually("the check waits") {
-                    try await scene.cluster.sql(waits) != "0"
-                }
-                try await scene.empty()
-                try await scene.open()
+    @Test(arguments: [nil, "{}"])
+    func `a token that ends while what its holder may is read passes nobody (W1, W11)`(
+        _ body: String?
+    ) async throws {
+        let cluster = try await Cluster.shared()
+        for _ in 0..<20 {
+            let scene = try await Scene(cluster)
+            let answer = try await held(scene, "/verify", body) {
+                let out = try await cluster.node.send(
+                    "POST",
+                    "/v1/auth/logout",
+                    scene.tokens.bearer
+                )
+                #expect(out.status == 204)
             }
+            if answer == 503 { continue }
+            #expect(answer == 401)
+            return
+        }
+        Issue.record("no answer in twenty attempts")
+    }
+
+    /// What a check is told that reads where its account may act only after `events`.
+    private func held(
+        _ scene: Scene,
+        _ path: String,
+        _ body: String?,
+        _ events: () async throws -> Void
+    ) async throws -> Int {
+        let table = "organisation_members"
+        let holder = try await LockHolder(
+            scene.cluster,
+            "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE"
+        )
+        return try await withThrowingTaskGroup { group in
+            defer { holder.letGo() }
+            group.addTask { try await scene.check(path, body) }
+            try await eventually("the check waits") {
+                try await scene.cluster.sql(
+                    """
+                    SELECT count(*) FROM pg_locks
+                     WHERE relation = '\(table)'::regclass AND NOT granted
+                    """
+                ) != "0"
+            }
+            try await events()
+            holder.letGo()
             return try await group.next() ?? 0
         }
     }
