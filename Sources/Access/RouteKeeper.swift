@@ -4,6 +4,7 @@
 package import Logging
 package import Postgres
 import Primitives
+package import Revocation
 import ServiceLifecycle
 import Synchronization
 
@@ -19,6 +20,7 @@ package final class RouteKeeper: Service {
     /// Whether this node judges requests by rules.
     package let isOn: Bool
     private let database: any PostgresExecutor
+    private let readIndex: ReadIndex
     private let logger: Logger
     private let state = Mutex(State())
     private let reads = SharedRead<Everything>()
@@ -27,14 +29,25 @@ package final class RouteKeeper: Service {
     private static let readLimit: Duration = .seconds(2)
 
     /// A keeper that has loaded nothing yet, and never does where it is off.
-    package init(isOn: Bool, database: any PostgresExecutor, logger: Logger) {
+    package init(
+        isOn: Bool,
+        database: any PostgresExecutor,
+        readIndex: ReadIndex,
+        logger: Logger
+    ) {
         self.isOn = isOn
         self.database = database
+        self.readIndex = readIndex
         self.logger = logger
     }
 
     /// The table as it is now; `catchUp` first.
     package var table: RouteTable { state.withLock { $0.table } }
+
+    /// The table, and how many of the news of the revocation log it has taken in.
+    package var current: (table: RouteTable, holds: Int) {
+        state.withLock { ($0.table, $0.holds) }
+    }
 
     /// Whether the table holds so many of the news of the revocation log.
     package func holds(_ changes: Int) -> Bool {
@@ -55,30 +68,42 @@ package final class RouteKeeper: Service {
         // Who has waited twice for a reading that was begun too early has waited enough.
         for _ in 0..<3 where !holds(changes) {
             _ = try await reads.run(.everything) {
-                try await read(atLeast: version)
-                state.withLock { $0.holds = max($0.holds, changes) }
+                // No table may be newer than what the node has read of the log (decision 17).
+                try await read(atLeast: version, covering: changes) {
+                    try await readIndex.confirm()
+                }
             }
         }
         guard holds(changes) else { throw SharedReadFault.unread }
     }
 
-    /// Reads the rules, where they are on.
-    package func reload() async throws {
+    /// Reads the rules, where they are on; before the node has read anything of the log.
+    package func load() async throws { try await reload {} }
+
+    private func reload(_ confirm: () async throws -> Void) async throws {
         guard isOn else { return }
-        _ = try await reads.run(.everything) { try await read() }
+        _ = try await reads.run(.everything) {
+            try await read(atLeast: 0, covering: 0, confirm)
+        }
     }
 
-    private func read(atLeast version: Int64 = 0) async throws {
+    private func read(
+        atLeast version: Int64,
+        covering changes: Int,
+        _ confirm: () async throws -> Void
+    ) async throws {
         let rows = try await database.rows(
             RouteRuleStore.list(),
             deadline: .after(Self.readLimit)
         )
         let table = try RouteTable(rows.compactMap(\.rule), version: rows.first?.version ?? 0)
+        try await confirm()
         try state.withLock { state in
             guard table.version >= max(version, state.table.version) else {
                 throw RoutesOutdated()
             }
             state.table = table
+            state.holds = max(state.holds, changes)
         }
     }
 
@@ -87,7 +112,7 @@ package final class RouteKeeper: Service {
         while !Task.isShuttingDownGracefully {
             do {
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(60)) }
-                try await reload()
+                try await reload { try await readIndex.confirm() }
             } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
                 return
             } catch {

@@ -5,6 +5,7 @@
 package import Access
 package import Postgres
 package import Primitives
+package import Revocation
 import Synchronization
 package import Tokens
 
@@ -33,6 +34,7 @@ package final class KeyResolver: Sendable {
         var waiters = 0
     }
     private let database: any PostgresExecutor
+    private let readIndex: ReadIndex
     private let horizon: TokenHorizon
     private let audience: String
     private let state = Mutex(State())
@@ -41,11 +43,13 @@ package final class KeyResolver: Sendable {
     /// A resolver that knows no key yet.
     package init(
         database: any PostgresExecutor,
+        readIndex: ReadIndex,
         horizon: TokenHorizon,
         audience: String,
         metrics: MetricsRegistry
     ) {
         self.database = database
+        self.readIndex = readIndex
         self.horizon = horizon
         self.audience = audience
         statements = metrics.counter(
@@ -124,6 +128,8 @@ package final class KeyResolver: Sendable {
                 continue
             }
             guard let claims = claims(key, row) else { return .failure(.expired) }
+            // They carry rights, and none may be newer than what the node has read of the log.
+            try await readIndex.confirm()
             remember(key, claims)
             return .success(claims)
         }

@@ -14,10 +14,31 @@ package struct OpenQuestion: Hashable, Sendable {
     let session: SessionID
     /// The version of its account's ended sessions that an answer must have seen.
     let version: Int64
+    /// How much the log had told of all that its token may open, when it was asked.
+    let circumstances: Circumstances
 }
 
-/// What PostgreSQL has answered to open questions; a session that is not in it is still open.
-package typealias Resolution = [SessionID: Bool]
+/// What PostgreSQL has answered to an open question.
+package struct SessionAnswer: Sendable {
+    let isAlive: Bool
+    /// The version of its account's ended sessions that the answer has seen.
+    let version: Int64
+    let circumstances: Circumstances
+
+    /// Whether the session is alive, for a question that may be another one by now; nil where it
+    /// has to be asked anew.
+    ///
+    /// What was alive when the rest was as it is now may be put together with it, though it has
+    /// ended since (W11). Else somebody who signs in and out for ever would never be answered.
+    func settles(_ question: OpenQuestion) -> Bool? {
+        guard isAlive else { return false }
+        let isNew = version >= question.version || circumstances == question.circumstances
+        return isNew ? true : nil
+    }
+}
+
+/// What PostgreSQL has answered; a session that is not in it is still open.
+package typealias Resolution = [SessionID: SessionAnswer]
 
 /// Asks PostgreSQL for sessions.
 package final class SessionResolver: Sendable {
@@ -66,7 +87,7 @@ package final class SessionResolver: Sendable {
     /// Asks for one; those who ask the same at the same time share a statement.
     func resolve(_ question: OpenQuestion) async throws -> Resolution {
         let isMine = try await reads.run(question) { _ = try await resolve([question]) }
-        if let isAlive = known(question) { return [question.session: isAlive] }
+        if let isAlive = known(question) { return [question.session: question.answer(isAlive)] }
         // The memory is bounded, and what was read may be forgotten by now.
         return isMine ? [:] : try await resolve([question])
     }
@@ -87,7 +108,7 @@ package final class SessionResolver: Sendable {
                 guard let row = found[question.session] else { continue }
                 // A database that lacks the version lacks ends of sessions: it cannot say "alive".
                 guard !row.isAlive || row.version >= question.version else { continue }
-                answers[question.session] = row.isAlive
+                answers[question.session] = question.answer(row.isAlive, row.version)
                 remember(row)
             }
         }
@@ -105,6 +126,17 @@ package final class SessionResolver: Sendable {
             if let before, !before.isAlive || before.version > row.version, row.isAlive { return }
             state.young[row.session] = Known(isAlive: row.isAlive, version: row.version)
         }
+    }
+}
+
+extension OpenQuestion {
+    /// The answer to it, as of a version that it asks for or a later one.
+    fileprivate func answer(_ isAlive: Bool, _ seen: Int64? = nil) -> SessionAnswer {
+        SessionAnswer(
+            isAlive: isAlive,
+            version: max(seen ?? version, version),
+            circumstances: circumstances
+        )
     }
 }
 

@@ -3,10 +3,10 @@
 // either of them holds, for it was looked at only then that he holds no less (row 177, W1, W11).
 // His tokens' end is in the log and is looked for as the owner's is; whether he still may is
 // resolved in the node, for a role of his may have changed. Nothing is read for each request.
-import Access
-import Primitives
+package import Access
+package import Primitives
 import Revocation
-import Tokens
+package import Tokens
 
 extension Verifier {
     /// Whether the tokens of whoever acts are outdated, whatever becomes of whom he acts for.
@@ -28,14 +28,9 @@ extension Verifier {
     /// - Throws: a fault where his rights or roles cannot be read. Then nothing is accepted (W10).
     func acting(_ actor: TokenActor?, at now: Timestamp) async throws -> [CoveredBy]? {
         guard let actor else { return [] }
-        let question = RightsQuestion(
-            actor.accountID,
-            version: actor.rightsVersion,
-            generation: actor.signatureGeneration
-        )
-        let held = try await rights.rights(of: question, at: now).unscoped
+        let held = try await held(by: actor, at: now)
         let snapshot = try await roles.snapshot(knowing: held)
-        guard snapshot.permits(Impersonate.permission, held) else { return nil }
+        guard mayAct(by: held, snapshot) else { return nil }
         return [
             CoveredBy(
                 RevocationSubject(.signature, actor.accountID),
@@ -48,5 +43,23 @@ extension Verifier {
             CoveredBy(RevocationSubject(.rights, actor.accountID), above: actor.rightsVersion),
             CoveredBy(RevocationSubject(.session, actor.sessionID)),
         ]
+    }
+
+    /// Whether roles let somebody act for others.
+    package func mayAct(by held: [RoleID], _ snapshot: RoleSnapshot) -> Bool {
+        snapshot.permits(Impersonate.permission, held)
+    }
+
+    /// The roles that let somebody act; none where nobody does.
+    ///
+    /// They are as they were when he began, or his token is over (`isOutdated`).
+    package func held(by actor: TokenActor?, at now: Timestamp) async throws -> [RoleID] {
+        guard let actor else { return [] }
+        let question = RightsQuestion(
+            actor.accountID,
+            version: actor.rightsVersion,
+            generation: actor.signatureGeneration
+        )
+        return try await rights.rights(of: question, at: now).unscoped
     }
 }

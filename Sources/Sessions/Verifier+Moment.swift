@@ -10,26 +10,71 @@ extension Verifier {
     /// How often what is judged by may change while it is put together, before nobody is answered.
     package static let turns = 8
 
-    /// Whether all that was put together to judge a token by is true of one moment: nothing of it
-    /// has changed since it was read, as far as the node has read the log.
-    ///
-    /// None of it is newer than that, because who reads it reads the log afterwards.
-    ///
-    /// - Parameters:
-    ///   - version: the version of the account's rights that was used.
-    ///   - held: what the account holds; nil where its token carries it.
-    ///   - holds: how many of the news of roles the snapshot has taken in.
-    package func isOneMoment(
-        _ claims: AccessClaims,
-        _ version: Int64,
-        _ held: AccountRights?,
-        _ holds: Int
-    ) -> Bool {
+    /// What a token is judged by, read one after the other.
+    package struct Parts: Sendable {
+        /// The version of the account's rights that was used.
+        let version: Int64
+        /// What the account holds; nil where its token carries it.
+        let held: AccountRights?
+        /// How many of the news of roles the snapshot has taken in.
+        let roles: Int
+        /// How many of the news of route rules the table has taken in; nil where none judges.
+        let rules: Int?
+        /// What PostgreSQL has told of its session.
+        let sessions: Resolution
+
+        /// Parts, to be looked at together.
+        package init(
+            version: Int64,
+            held: AccountRights?,
+            roles: Int,
+            rules: Int?,
+            sessions: Resolution
+        ) {
+            self.version = version
+            self.held = held
+            self.roles = roles
+            self.rules = rules
+            self.sessions = sessions
+        }
+    }
+
+    /// What a look at the revocations says of parts.
+    package enum Coherence: Sendable {
+        /// All are true of one moment: nothing of them has changed since it was read, as far as
+        /// the node has read the log.
+        ///
+        /// None of them is newer than that, because who reads one reads the log afterwards.
+        case oneMoment
+        /// The token has been revoked since it was judged.
+        case ended
+        /// Only PostgreSQL can tell whether its session lives.
+        case open(OpenQuestion)
+        /// There are other rules for gateways.
+        case otherRules
+        /// Something else has changed.
+        case changed
+    }
+
+    /// Looks at parts together; after each of them has been read.
+    package func coherence(_ claims: AccessClaims, _ parts: Parts) -> Coherence {
         readIndex.look { set in
-            holds >= set.roleChanges
-                && !Self.isRevoked(claims, set)
-                && version >= set.lowestVersion(of: .init(.rights, claims.accountID)) ?? .min
-                && held?.isCurrent(in: set) ?? true
+            if Self.isRevoked(claims, set) { return .ended }
+            if !claims.isKey, let question = open(claims, set) {
+                switch parts.sessions[claims.sessionID]?.settles(question)
+                    ?? resolver.known(question)
+                {
+                case true?: break
+                case false?: return .ended
+                case nil: return .open(question)
+                }
+            }
+            if let rules = parts.rules, rules < set.routeChanges { return .otherRules }
+            let isWhole =
+                parts.roles >= set.roleChanges
+                && parts.version >= set.lowestVersion(of: .init(.rights, claims.accountID)) ?? .min
+                && parts.held?.isCurrent(in: set) ?? true
+            return isWhole ? .oneMoment : .changed
         }
     }
 
@@ -44,13 +89,23 @@ extension Verifier {
         }
     }
 
-    /// Whether a token that was good has been revoked since.
-    package func hasEnded(_ claims: AccessClaims) -> Bool {
-        readIndex.look { Self.isRevoked(claims, $0) }
-    }
-
     /// The version of its account's rights that an answer must have seen.
     package func rightsVersion(of claims: AccessClaims) -> Int64 {
         readIndex.look { Self.rightsVersion(claims, $0) }
+    }
+}
+
+/// How much the revocation log has told of what a token may open, besides its end.
+struct Circumstances: Hashable, Sendable {
+    private let roles: Int
+    private let tenants: Int
+    private let rules: Int
+    private let rights: Int64
+
+    init(_ claims: AccessClaims, _ set: borrowing RevocationSet) {
+        roles = set.roleChanges
+        tenants = set.tenantChanges
+        rules = set.routeChanges
+        rights = Verifier.rightsVersion(claims, set)
     }
 }

@@ -116,7 +116,7 @@ package struct Verifier: Sendable {
             if let confirmation { confirmation.sample } else { sampler.draw(staleness: staleness) }
         if confirmation == nil, !isFresh(within: staleness) { try await confirm() }
         var answered: Resolution = [:]
-        for _ in 0..<2 {
+        for _ in 0..<Self.turns {
             // The wait may have outlived the token, so `find` looks at its end again.
             let standing = standing
             switch readIndex.look({ find(claims, standing, $0, answered) }) {
@@ -175,14 +175,18 @@ package struct Verifier: Sendable {
     }
 
     /// What must be asked of PostgreSQL about a token; nil for nothing, or nothing any more (H25).
-    private func open(
+    func open(
         _ claims: AccessClaims,
         _ set: borrowing RevocationSet
     ) -> OpenQuestion? {
         guard set.hasHeld(.sessions),
             let version = set.lowestVersion(of: .init(.sessions, claims.accountID))
         else { return nil }
-        return OpenQuestion(session: claims.sessionID, version: version)
+        return OpenQuestion(
+            session: claims.sessionID,
+            version: version,
+            circumstances: Circumstances(claims, set)
+        )
     }
 
     /// Whether a revocation with versions covers what a token carries.
@@ -220,62 +224,6 @@ extension Verifier {
         } catch {
             return .flawed(error.flaw)
         }
-    }
-
-    /// Returns when every revocation acknowledged before this call can be seen (W1), and the roles
-    /// are at least as new as what the log has told of them (H27).
-    package func confirm() async throws {
-        try await readIndex.confirm()
-        // Catching up reads the log too, which may tell of more; whoever judges looks (W11).
-        for _ in 0..<Self.turns {
-            let changes = readIndex.freshness.roleChanges
-            guard roles.heldChanges < changes else { return }
-            try await roles.catchUp(to: changes) { held in
-                readIndex.look { $0.rolesChanged(after: held) }
-            }
-        }
-    }
-
-    /// A read of the log that a request has waited for before its token was looked at.
-    package struct Confirmation: Sendable {
-        /// Drawn before the read.
-        let sample: SampleStart?
-    }
-
-    /// The same for a request that route rules judge: they are as new as the log tells.
-    package func confirm(_ routes: RouteKeeper) async throws {
-        try await confirm()
-        let news = readIndex.routeNews
-        try await routes.catchUp(to: news.count, version: news.version)
-    }
-
-    /// Waits for that, unless what is in memory is fresh enough.
-    package func confirmation(
-        _ routes: RouteKeeper,
-        staleness: Duration?
-    ) async throws -> Confirmation {
-        // Before the read, as in `judge`.
-        let sample = sampler.draw(staleness: staleness)
-        if !isFresh(within: staleness, routes) { try await confirm(routes) }
-        return Confirmation(sample: sample)
-    }
-
-    /// Whether the last read is fresh, and the rules hold what it has brought.
-    package func isFresh(within limit: Duration?, _ routes: RouteKeeper) -> Bool {
-        isFresh(within: limit) && routes.holds(readIndex.routeChanges)
-    }
-
-    /// Whether the last successful read of the log was *begun* less than `limit` ago; never for nil
-    /// (revocation.md 1.7, bounded mode).
-    package func isFresh(within limit: Duration?) -> Bool {
-        guard let limit else { return false }
-        let known = readIndex.freshness
-        guard let readAt = known.readAt, !known.isBlind, known.roleChanges <= roles.heldChanges
-        else { return false }
-        #if DEBUG
-        if Mutant.active == .doubleBound { return MonotonicInstant.now - readAt < limit * 2 }
-        #endif
-        return MonotonicInstant.now - readAt < limit
     }
 
     /// What tokens are measured by, after a read.
@@ -335,8 +283,7 @@ extension Verifier {
         guard !claims.isKey, let question = open(claims, set) else {
             return .good(rightsVersion: version)
         }
-        // An answer to a question that came after the request counts, whatever came after it.
-        switch answered[claims.sessionID] ?? resolver.known(question) {
+        switch answered[claims.sessionID]?.settles(question) ?? resolver.known(question) {
         case true?: return .good(rightsVersion: version)
         case false?: return .flawed(.revoked)
         case nil: return .open(question)

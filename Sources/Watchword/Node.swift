@@ -120,6 +120,7 @@ struct Node: Sendable {
         let routes = RouteKeeper(
             isOn: settings.web.judgesRoutes,
             database: pool,
+            readIndex: readIndex,
             logger: log("watchword.access")
         )
         let sampler = RevocationSampler(
@@ -296,6 +297,7 @@ struct Node: Sendable {
                 rights: rights,
                 apiKeys: KeyResolver(
                     database: pool,
+                    readIndex: readIndex,
                     horizon: horizon,
                     audience: settings.sessions.audience,
                     metrics: metrics

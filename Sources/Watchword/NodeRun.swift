@@ -56,7 +56,7 @@ extension Node {
         try await horizon.assert()
         try await keys.start()
         try await roles.load()
-        try await routes.reload()
+        try await routes.load()
         try await readIndex.load()
     }
 

@@ -11,6 +11,8 @@ import Tokens
 /// The roles that count for a request, with what they permit.
 struct Holding {
     let roles: [RoleID]
+    /// Those of them that count wherever the request goes; nil for all.
+    var general: [RoleID]?
     let snapshot: RoleSnapshot
     /// What an API key is narrowed to; nil for all that its account may.
     let narrowedTo: [String]?
@@ -24,6 +26,12 @@ struct Holding {
 
     /// The names of the roles; none for a key that is narrowed, which does not have all of them.
     var names: [String] { narrowedTo == nil ? snapshot.names(of: roles) : [] }
+
+    /// The names of those that count wherever the request goes.
+    var generalNames: [String] {
+        general.map { Holding(roles: $0, snapshot: snapshot, narrowedTo: narrowedTo).names }
+            ?? names
+    }
 
     /// Whether a narrowed key may be used for `permission`.
     static func isWithin(_ limit: [String]?, _ permission: String) -> Bool {
@@ -60,42 +68,66 @@ enum OrganisationChoice {
 }
 
 extension WebServices {
-    /// What the holder of a token may do.
+    /// What the holder of a token may do, all of it true of one moment (decision 17).
     ///
     /// In memory where the token carries all that counts or the account is known; else a statement.
     ///
-    /// - Throws: `permission-denied` for an organisation that the account is no member of.
+    /// - Parameter rules: how many of the news of route rules the caller has taken in; nil for none
+    ///   that matter.
+    /// - Throws: `permission-denied` for an organisation that the account is no member of;
+    ///   `OtherRules` where there are more news of rules.
     func hold(
         _ claims: AccessClaims,
         in organisation: OrganisationID? = nil,
-        on resource: String? = nil
+        on resource: String? = nil,
+        by rules: Int? = nil
     ) async throws -> Holding {
+        var sessions: Resolution = [:]
         for _ in 0..<Verifier.turns {
             let version = verifier.rightsVersion(of: claims)
+            let now = verifier.standing.now
             var rights: AccountRights?
             var held = claims.roles ?? []
             let isCarried = claims.roles != nil && version <= claims.rightsVersion
             if !isCarried || organisation != nil || resource != nil {
                 let found = try await self.rights.rights(
                     of: RightsQuestion(claims.accountID, version: version),
-                    at: verifier.standing.now
+                    at: now
                 )
                 held = found.roles(in: organisation, on: resource)
                 rights = found
             }
-            try await roles.learn(held)
+            let acting = try await verifier.held(by: claims.actor, at: now)
+            try await roles.learn(held + acting)
             let (snapshot, _, holds) = roles.current
-            guard verifier.isOneMoment(claims, version, rights, holds) else {
-                if verifier.hasEnded(claims) { throw CredentialFlaw.revoked }
+            let parts = Verifier.Parts(
+                version: version,
+                held: rights,
+                roles: holds,
+                rules: rules,
+                sessions: sessions
+            )
+            switch verifier.coherence(claims, parts) {
+            case .oneMoment: break
+            case .ended: throw CredentialFlaw.revoked
+            case .otherRules: throw OtherRules()
+            case .open(let question):
+                sessions = try await verifier.resolve([question])
+                continue
+            case .changed:
                 try await verifier.confirm()
                 continue
             }
             if let organisation, rights?.organisations.contains(organisation) != true {
                 throw OrganisationChoice.notMember
             }
-            guard !snapshot.doubts(held) else { throw RoleDoubt() }
+            guard !snapshot.doubts(held + acting) else { throw RoleDoubt() }
+            guard claims.actor == nil || verifier.mayAct(by: acting, snapshot) else {
+                throw CredentialFlaw.revoked
+            }
             return Holding(
                 roles: held,
+                general: resource == nil ? nil : rights?.roles(in: organisation, on: nil),
                 snapshot: snapshot,
                 narrowedTo: claims.narrowedTo,
                 generation: organisation.flatMap { rights?.memberships[$0]?.generation }
@@ -104,6 +136,9 @@ extension WebServices {
         throw ReadIndexFault.unconfirmed
     }
 }
+
+/// There are other route rules than those that a request was judged by.
+struct OtherRules: Error {}
 
 extension HTTPField.Name {
     static let organisation = known("X-Org")

@@ -53,7 +53,12 @@ struct Settled {
             try await services.roles.learn(Array(roles))
             self.roles.formUnion(roles)
         }
-        if isBehind { try await services.verifier.confirm() }
+        guard isBehind else { return }
+        if services.verify.judgesRoutes {
+            try await services.verifier.confirm(services.routes)
+        } else {
+            try await services.verifier.confirm()
+        }
     }
 
     /// Gives API keys the claims that were read anew for them.

@@ -4,6 +4,7 @@
 import Access
 import HTTPTypes
 import Primitives
+import Revocation
 import Sessions
 import Tokens
 
@@ -91,13 +92,28 @@ extension WebServices {
         )
         let staleness = verify.mode.staleness(requirements.maximumAge)
         let confirmation = try await verifier.confirmation(routes, staleness: staleness)
-        guard let match = routes.table.match(question) else { throw RouteRefused() }
-        let wanted = requirements.adding(match)
-        guard match.rule.definition.access != .everybody || wanted.needsCredential else {
-            return publicReply(ageInMilliseconds: verifier.ageInMilliseconds)
+        for _ in 0..<Verifier.turns {
+            let (table, rules) = routes.current
+            guard let match = table.match(question) else { throw RouteRefused() }
+            let wanted = requirements.adding(match)
+            guard match.rule.definition.access != .everybody || wanted.needsCredential else {
+                return publicReply(ageInMilliseconds: verifier.ageInMilliseconds)
+            }
+            let credential = try Credential(context.headers, cookies)
+            do {
+                return try await verifyCaller(
+                    context,
+                    credential,
+                    original,
+                    wanted,
+                    after: confirmation,
+                    by: rules
+                )
+            } catch is OtherRules {
+                try await verifier.confirm(routes)
+            }
         }
-        let credential = try Credential(context.headers, cookies)
-        return try await verifyCaller(context, credential, original, wanted, after: confirmation)
+        throw ReadIndexFault.unconfirmed
     }
 
     private func verifyCaller(
@@ -105,7 +121,8 @@ extension WebServices {
         _ credential: Credential,
         _ original: OriginalRequest,
         _ requirements: Requirements,
-        after confirmation: Verifier.Confirmation? = nil
+        after confirmation: Verifier.Confirmation? = nil,
+        by rules: Int? = nil
     ) async throws -> Reply {
         let claims: AccessClaims
         let staleness = verify.mode.staleness(requirements.maximumAge)
@@ -121,23 +138,22 @@ extension WebServices {
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }
         let organisation = try OrganisationChoice.read(context.headers, claims)
-        let holding = try await hold(claims, in: organisation)
-        let names = holding.names
-        // The header names what is held wherever the request goes; a resource counts for it alone.
-        if let resource = requirements.resource {
-            let there = try await hold(claims, in: organisation, on: resource)
-            guard requirements.hold(for: claims, there, named: there.names) else {
-                throw GateRefusal.permissionDenied
-            }
-        } else if !requirements.hold(for: claims, holding, named: names) {
+        let holding = try await hold(
+            claims,
+            in: organisation,
+            on: requirements.resource,
+            by: rules
+        )
+        guard requirements.hold(for: claims, holding, named: holding.names) else {
             throw GateRefusal.permissionDenied
         }
         if let sample, let organisation, let generation = holding.generation {
             verifier.accepted(sample, in: organisation, of: generation)
         }
+        // The header names what is held wherever the request goes; a resource counts for it alone.
         return passReply(
             claims,
-            names,
+            holding.generalNames,
             organisation,
             ageInMilliseconds: verifier.ageInMilliseconds
         )

@@ -53,7 +53,7 @@ extension VerifyDesk {
         let settled: Settled
         let standing: Verifier.Standing
         let time: AnswerTime
-        let table: RouteTable?
+        let rules: (table: RouteTable, holds: Int)?
         let known: (snapshot: RoleSnapshot, generation: Int, holds: Int)
     }
 
@@ -62,7 +62,7 @@ extension VerifyDesk {
         let findings: [Verifier.Finding]
         /// How much the set knew.
         let changes: Int
-        /// Whether there is news of roles that the snapshot lacks.
+        /// Whether there is news of roles, or of rules, that those which are used lack.
         let isBehind: Bool
     }
 
@@ -72,7 +72,7 @@ extension VerifyDesk {
             settled: settled,
             standing: standing,
             time: makeTime(standing.wallTime),
-            table: routes?.table,
+            rules: routes?.current,
             known: roleKeeper.current
         )
     }
@@ -96,6 +96,7 @@ extension VerifyDesk {
             findings: findings,
             changes: set.changes,
             isBehind: moment.known.holds < set.roleChanges
+                || moment.rules.map { $0.holds < set.routeChanges } ?? false
         )
     }
 
@@ -115,7 +116,7 @@ extension VerifyDesk {
         // Whoever went away meanwhile has no question any more.
         guard let question = front.question else { return .over }
         var requirements = question.requirements
-        if let table = moment.table, let route = question.route {
+        if let table = moment.rules?.table, let route = question.route {
             guard let match = table.match(route) else {
                 front.refuse(RouteRefused())
                 return .over

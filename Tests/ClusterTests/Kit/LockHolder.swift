@@ -1,6 +1,7 @@
 // Somebody who is in the way: holds locks of the database while requests come.
 import Glibc
 import Primitives
+import Revocation
 import TestKit
 
 /// A psql whose transaction holds locks until it is let go or the test ends.
@@ -32,4 +33,67 @@ final class LockHolder: Sendable {
 
     /// Lets the locks go.
     func letGo() { process.signal(SIGKILL) }
+}
+
+extension Cluster {
+    /// What `ask` is told that has to read `table` and gets to it only after `events`; asked anew
+    /// where it was told 503, for it may wait longer than anybody waits for a lock.
+    func holdingUp(
+        _ table: String,
+        _ makeScene: () async throws -> (
+            ask: @Sendable () async throws -> Int, events: () async throws -> Void
+        )
+    ) async throws -> Int {
+        for _ in 0..<20 {
+            let scene = try await makeScene()
+            let answer = try await holdUp(table, scene.ask, scene.events)
+            if answer != 503 { return answer }
+        }
+        throw ClusterError("no answer in twenty attempts")
+    }
+
+    private func holdUp(
+        _ table: String,
+        _ ask: @escaping @Sendable () async throws -> Int,
+        _ events: () async throws -> Void
+    ) async throws -> Int {
+        let holder = try await LockHolder(self, "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE")
+        defer { holder.letGo() }
+        return try await withThrowingTaskGroup { group in
+            group.addTask { try await ask() }
+            try await eventually("somebody waits for \(table)") {
+                try await sql(
+                    """
+                    SELECT count(*) FROM pg_locks
+                     WHERE relation = '\(table)'::regclass AND NOT granted
+                    """
+                ) != "0"
+            }
+            try await events()
+            holder.letGo()
+            return try await group.next() ?? 0
+        }
+    }
+
+    /// What an administrator's change of a role does, for whom nothing is held up.
+    func change(role: String, to permissions: [String]) async throws {
+        let list = permissions.map { "'\($0)'" }.joined(separator: ",")
+        try await sql(
+            """
+            WITH r AS (
+                UPDATE roles SET version = \(GrowingVersion.next("version"))
+                 WHERE id = '\(role)' RETURNING id, version
+            ), d AS (
+                DELETE FROM role_permissions
+                 WHERE role_id = '\(role)' AND permission <> ALL(ARRAY[\(list)]::text[])
+            ), p AS (
+                INSERT INTO role_permissions (role_id, permission)
+                SELECT '\(role)', unnest(ARRAY[\(list)]::text[]) ON CONFLICT DO NOTHING
+            )
+            INSERT INTO revocation_log (kind, subject, ver, expires_at)
+            SELECT \(RevocationKind.role.rawValue), uuid_send(id), version, revocation_expiry()
+              FROM r
+            """
+        )
+    }
 }
