@@ -112,7 +112,7 @@ import Testing
         #expect(answer == 401)
     }
 
-    /// The log does not name each end any more, so PostgreSQL is asked, before what is held is read.
+    /// The log does not name each end: PostgreSQL is asked for it, before what is held is read.
     @Test(arguments: [nil, "{}"])
     func `a session that has ended and a newer role permit nothing together (H25, W11)`(
         _ body: String?
