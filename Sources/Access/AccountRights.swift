@@ -104,6 +104,19 @@ package struct AccountRights: Sendable {
         )
     }
 
+    /// The same without what is over by now.
+    ///
+    /// The database looked by its own clock, and a moment ago.
+    package func living(at now: Timestamp) -> AccountRights {
+        guard let expiresAt, expiresAt <= now else { return self }
+        return AccountRights(
+            version: version,
+            generation: generation,
+            held: held.filter { one in one.expiresAt.map { $0 > now } ?? true },
+            memberships: memberships
+        )
+    }
+
     /// The roles that count for a question about `resource`, asked while acting in `organisation`.
     package func roles(in organisation: OrganisationID?, on resource: String?) -> [RoleID] {
         if organisation == nil, resource == nil { return unscoped }

@@ -63,7 +63,11 @@ package final class RouteKeeper: Service {
     ///   news are over.
     package func catchUp(to changes: Int, version: Int64) async throws {
         #if DEBUG
-        if Mutant.active == .staleRoutes { return }
+        if Mutant.active == .staleRoutes {
+            // It takes itself for one that has read.
+            state.withLock { $0.holds = max($0.holds, changes) }
+            return
+        }
         #endif
         // Who has waited twice for a reading that was begun too early has waited enough.
         for _ in 0..<3 where !holds(changes) {

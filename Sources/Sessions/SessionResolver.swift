@@ -14,8 +14,6 @@ package struct OpenQuestion: Hashable, Sendable {
     let session: SessionID
     /// The version of its account's ended sessions that an answer must have seen.
     let version: Int64
-    /// How much the log had told of all that its token may open, when it was asked.
-    let circumstances: Circumstances
 }
 
 /// What PostgreSQL has answered to an open question.
@@ -23,17 +21,11 @@ package struct SessionAnswer: Sendable {
     let isAlive: Bool
     /// The version of its account's ended sessions that the answer has seen.
     let version: Int64
-    let circumstances: Circumstances
 
     /// Whether the session is alive, for a question that may be another one by now; nil where it
-    /// has to be asked anew.
-    ///
-    /// What was alive when the rest was as it is now may be put together with it, though it has
-    /// ended since (W11). Else somebody who signs in and out for ever would never be answered.
+    /// has to be asked anew, for it may have ended before something else began (W11).
     func settles(_ question: OpenQuestion) -> Bool? {
-        guard isAlive else { return false }
-        let isNew = version >= question.version || circumstances == question.circumstances
-        return isNew ? true : nil
+        isAlive ? version >= question.version ? true : nil : false
     }
 }
 
@@ -132,11 +124,7 @@ package final class SessionResolver: Sendable {
 extension OpenQuestion {
     /// The answer to it, as of a version that it asks for or a later one.
     fileprivate func answer(_ isAlive: Bool, _ seen: Int64? = nil) -> SessionAnswer {
-        SessionAnswer(
-            isAlive: isAlive,
-            version: max(seen ?? version, version),
-            circumstances: circumstances
-        )
+        SessionAnswer(isAlive: isAlive, version: max(seen ?? version, version))
     }
 }
 

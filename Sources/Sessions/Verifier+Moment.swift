@@ -46,8 +46,8 @@ extension Verifier {
         ///
         /// None of them is newer than that, because who reads one reads the log afterwards.
         case oneMoment
-        /// The token has been revoked since it was judged.
-        case ended
+        /// The token is over, or has been revoked, since it was judged.
+        case ended(CredentialFlaw)
         /// Only PostgreSQL can tell whether its session lives.
         case open(OpenQuestion)
         /// There are other rules for gateways.
@@ -57,15 +57,26 @@ extension Verifier {
     }
 
     /// Looks at parts together; after each of them has been read.
-    package func coherence(_ claims: AccessClaims, _ parts: Parts) -> Coherence {
+    ///
+    /// - Parameter now: the time at which what is held was taken to be held still.
+    package func coherence(
+        _ claims: AccessClaims,
+        _ parts: Parts,
+        at now: Timestamp
+    ) -> Coherence {
         readIndex.look { set in
-            if Self.isRevoked(claims, set) { return .ended }
+            if now >= claims.expiresAt { return .ended(.expired) }
+            if Self.isRevoked(claims, set) { return .ended(.revoked) }
+            // Whoever acts for another was held against what that one held when he began.
+            if claims.actor != nil, Self.rightsVersion(claims, set) > claims.rightsVersion {
+                return .ended(.revoked)
+            }
             if !claims.isKey, let question = open(claims, set) {
                 switch parts.sessions[claims.sessionID]?.settles(question)
                     ?? resolver.known(question)
                 {
                 case true?: break
-                case false?: return .ended
+                case false?: return .ended(.revoked)
                 case nil: return .open(question)
                 }
             }
@@ -92,20 +103,5 @@ extension Verifier {
     /// The version of its account's rights that an answer must have seen.
     package func rightsVersion(of claims: AccessClaims) -> Int64 {
         readIndex.look { Self.rightsVersion(claims, $0) }
-    }
-}
-
-/// How much the revocation log has told of what a token may open, besides its end.
-struct Circumstances: Hashable, Sendable {
-    private let roles: Int
-    private let tenants: Int
-    private let rules: Int
-    private let rights: Int64
-
-    init(_ claims: AccessClaims, _ set: borrowing RevocationSet) {
-        roles = set.roleChanges
-        tenants = set.tenantChanges
-        rules = set.routeChanges
-        rights = Verifier.rightsVersion(claims, set)
     }
 }

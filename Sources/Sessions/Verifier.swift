@@ -182,11 +182,7 @@ package struct Verifier: Sendable {
         guard set.hasHeld(.sessions),
             let version = set.lowestVersion(of: .init(.sessions, claims.accountID))
         else { return nil }
-        return OpenQuestion(
-            session: claims.sessionID,
-            version: version,
-            circumstances: Circumstances(claims, set)
-        )
+        return OpenQuestion(session: claims.sessionID, version: version)
     }
 
     /// Whether a revocation with versions covers what a token carries.
@@ -411,6 +407,11 @@ extension AccessClaims {
         claims.roles = nil
         claims.rightsVersion = version
         return claims
+    }
+
+    /// Whether they say what is held as of `version`, now.
+    package func carriesRights(of version: Int64, at now: Timestamp) -> Bool {
+        roles != nil && version <= rightsVersion && rightsExpireAt.map { $0 > now } ?? true
     }
 }
 

@@ -92,3 +92,29 @@ package struct MasterKey: Sendable {
         }
     }
 }
+
+// The marks of cursors: keys of their own, derived from the master key (RFC 5869), so that all nodes
+// have the same and none is stored. A cursor outlives a change of the master key's version as long
+// as the old version is there.
+extension MasterKey: CursorMarks {
+    package func mark(_ bytes: [UInt8], in list: String) -> [UInt8] {
+        mark(bytes, in: list, version: currentVersion)
+    }
+
+    package func isMark(_ mark: [UInt8], of bytes: [UInt8], in list: String) -> Bool {
+        versions.keys.contains { constantTimeEqual(self.mark(bytes, in: list, version: $0), mark) }
+    }
+
+    private func mark(_ bytes: [UInt8], in list: String, version: Int) -> [UInt8] {
+        guard let master = versions[version] else {
+            preconditionFailure("a version of the master key that is not there")
+        }
+        let key = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: master,
+            info: Array("watchword cursor \(list)".utf8),
+            outputByteCount: 32
+        )
+        let code = HMAC<SHA256>.authenticationCode(for: bytes, using: key)
+        return Array(code.prefix(CursorSeal.markLength))
+    }
+}

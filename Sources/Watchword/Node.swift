@@ -162,6 +162,7 @@ struct Node: Sendable {
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
             answers: answers,
+            marks: masterKey,
             keyUses: keyUses,
             metrics: metrics
         )
@@ -228,6 +229,7 @@ struct Node: Sendable {
         hashing: PasswordHashing,
         cache: TokenCache,
         answers: IdempotencyKeeper,
+        marks: MasterKey,
         keyUses: KeyUses,
         metrics: MetricsRegistry
     ) -> WebServices {
@@ -331,6 +333,7 @@ struct Node: Sendable {
             ),
             verifyCounters: VerifyCounters(metrics),
             answers: answers,
+            marks: marks,
             insight: InsightServices(
                 audit: AuditLists(database: pool),
                 statistics: Statistics(database: pool),

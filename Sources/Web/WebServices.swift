@@ -47,6 +47,8 @@ package struct WebServices: Sendable {
     package let verifyCounters: VerifyCounters
     /// What came of calls with an idempotency key.
     package let answers: any IdempotentAnswers
+    /// Marks the cursors of lists.
+    package let marks: any CursorMarks
     /// What administrators look at.
     package let insight: InsightServices
 
@@ -72,6 +74,7 @@ package struct WebServices: Sendable {
         verify: VerifySettings,
         verifyCounters: VerifyCounters,
         answers: any IdempotentAnswers,
+        marks: any CursorMarks,
         insight: InsightServices
     ) {
         self.register = register
@@ -94,6 +97,7 @@ package struct WebServices: Sendable {
         self.verify = verify
         self.verifyCounters = verifyCounters
         self.answers = answers
+        self.marks = marks
         self.insight = insight
     }
 
@@ -102,6 +106,7 @@ package struct WebServices: Sendable {
         var bindings = Bindings(
             PublicAPI.catalogue,
             answers: answers,
+            marks: marks,
             gatekeeper: gatekeeper
         )
         bindAccounts(&bindings)

@@ -46,6 +46,13 @@ package struct Answer<Output: ReplyBody>: Sendable {
         with(.rightsVersion, String(rightsVersion))
     }
 
+    /// The same answer under the name that the caller has given the request (AuthZEN 1.0, request
+    /// identification); ours, where that is none.
+    func with(requestID field: String?) -> Self {
+        guard let field, TraceRules.isRequestID(field) else { return self }
+        return with(.requestID, field)
+    }
+
     private func with(_ name: HTTPField.Name, _ value: String) -> Self {
         var answer = self
         answer.headers[name] = value

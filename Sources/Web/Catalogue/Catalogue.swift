@@ -1,7 +1,7 @@
 // All operations of a listener, and the binding of each to exactly one handler. An operation with
 // no handler, or with two, or a handler without an operation, is a bug that stops the start.
 internal import HTTPTypes
-internal import Primitives
+package import Primitives
 internal import Revocation
 
 /// A list of operations with unique names.
@@ -22,17 +22,20 @@ package struct Bindings {
     private let catalogue: Catalogue
     private let gatekeeper: Gatekeeper
     private let answers: (any IdempotentAnswers)?
+    private let marks: (any CursorMarks)?
     private var routes: [String: Route] = [:]
 
     /// Bindings for `catalogue`, with `gatekeeper` at every gate, and `answers` to keep those of
-    /// idempotent operations; nil where there are none.
+    /// idempotent operations and `marks` for the cursors of lists; nil where there are none.
     package init(
         _ catalogue: Catalogue,
         answers: (any IdempotentAnswers)? = nil,
+        marks: (any CursorMarks)? = nil,
         gatekeeper: @escaping Gatekeeper
     ) {
         self.catalogue = catalogue
         self.answers = answers
+        self.marks = marks
         self.gatekeeper = gatekeeper
     }
 
@@ -44,6 +47,7 @@ package struct Bindings {
         let info = operation.info
         let gatekeeper = gatekeeper
         let answers = answers
+        let seal = marks.map { CursorSeal($0, list: info.name) }
         precondition(
             answers != nil || !info.traits.contains(.idempotent),
             "operation \(info.name) is idempotent, and nothing keeps its answers"
@@ -56,20 +60,27 @@ package struct Bindings {
                     try await gatekeeper(info.gate, info.proof, asked)
                 }
                 let bytes = try await Self.collect(info, context, body)
-                let input = try Self.read(Input.self, info, context, bytes)
+                let known = context
+                let input = try CursorSeal.$current.withValue(seal) {
+                    try Self.read(Input.self, info, known, bytes)
+                }
                 context.expected = try info.expectedVersion(context.headers)
                 let request = try IdempotentRequest(info, context, body: bytes ?? [])
                 // A body has a limit of its own (`bodyTime`); the answer's time runs from its end.
                 if body.isPresent { context.deadline = .after(context.timeAllowed) }
-                let known = context
-                let reply = try await known.timed {
-                    try await Self.once(request, answers) {
-                        try await Self.versioned(info, known) { try await handler(input, known) }
+                let ready = context
+                let reply = try await CursorSeal.$current.withValue(seal) {
+                    try await ready.timed {
+                        try await Self.once(request, answers) {
+                            try await Self.versioned(info, ready) {
+                                try await handler(input, ready)
+                            }
+                        }
                     }
                 }
                 return info.preferred(
-                    try info.notModified(reply, known.headers),
-                    known.headers
+                    try info.notModified(reply, ready.headers),
+                    ready.headers
                 )
             }
         }

@@ -1,6 +1,7 @@
 // `Idempotency-Key`: a creating call that may be sent again when its answer was lost. What came of
 // the first is kept elsewhere, behind a protocol; here the key is read, the request is reduced to a
 // digest, and answers become bytes and come back. Only successful answers are kept.
+internal import Access
 internal import Crypto
 internal import HTTPTypes
 package import Primitives
@@ -12,7 +13,8 @@ package struct IdempotentRequest: Sendable {
     package let account: AccountID
     /// SHA-256 of the key.
     package let keyDigest: [UInt8]
-    /// SHA-256 of all that makes it another request: operation, path, query and body.
+    /// SHA-256 of all that makes it another request: operation, organisation, path, query and
+    /// body.
     package let requestDigest: [UInt8]
     /// This attempt at it.
     package let attempt: RequestID
@@ -89,7 +91,8 @@ extension IdempotentRequest {
         }
         var hash = SHA256()
         // Each part behind its length: no two requests run together into the same bytes.
-        for part in [info.name, context.path, context.query ?? ""] {
+        let realm = context.caller?.realm.organisationID?.description ?? ""
+        for part in [info.name, realm, context.path, context.query ?? ""] {
             hash.update(data: Array("\(part.utf8.count):\(part)".utf8))
         }
         hash.update(data: body)

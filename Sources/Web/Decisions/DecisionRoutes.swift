@@ -30,6 +30,7 @@ extension WebServices {
             let question = Self.question(request.subject, request.action, request.resource)
             let answers = try await evaluate([question], context.claims)
             return Answer(EvaluationReply(decision: answers[0]))
+                .with(requestID: context.headers[.requestID])
         }
         bindings.bind(DecisionAPI.evaluations, evaluateMany)
         bindings.bind(DecisionAPI.configuration) { _, _ in
@@ -88,6 +89,7 @@ extension WebServices {
             }
         if let end { answers = Array(answers[...end]) }
         return Answer(EvaluationsReply(decisions: answers, isSingle: isSingle))
+            .with(requestID: context.headers[.requestID])
     }
 
     /// Decides; a question about nobody that there is is answered no.

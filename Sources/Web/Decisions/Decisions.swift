@@ -51,8 +51,9 @@ extension WebServices {
         _ rights: [AccountID: AccountRights],
         _ claims: AccessClaims
     ) async throws -> [Bool]? {
+        let now = verifier.standing.now
         let held = questions.map { question -> [RoleID] in
-            guard let rights = rights[question.subject] else { return [] }
+            guard let rights = rights[question.subject]?.living(at: now) else { return [] }
             var organisation = question.organisation
             // What a token is for in one organisation is never answered for all.
             if organisation == nil, question.subject == claims.accountID,

@@ -85,21 +85,28 @@ extension WebServices {
         var sessions: Resolution = [:]
         for _ in 0..<Verifier.turns {
             let version = verifier.rightsVersion(of: claims)
-            let now = verifier.standing.now
+            let asked = verifier.standing.now
             var rights: AccountRights?
             var held = claims.roles ?? []
-            let isCarried = claims.roles != nil && version <= claims.rightsVersion
+            let isCarried = claims.carriesRights(of: version, at: asked)
             if !isCarried || organisation != nil || resource != nil {
                 let found = try await self.rights.rights(
                     of: RightsQuestion(claims.accountID, version: version),
-                    at: now
+                    at: asked
                 )
                 held = found.roles(in: organisation, on: resource)
                 rights = found
             }
-            let acting = try await verifier.held(by: claims.actor, at: now)
+            let acting = try await verifier.held(by: claims.actor, at: asked)
             try await roles.learn(held + acting)
             let (snapshot, _, holds) = roles.current
+            // Something may have ended while it was waited for.
+            let now = verifier.standing.now
+            if isCarried, !claims.carriesRights(of: version, at: now) { continue }
+            if let living = rights?.living(at: now) {
+                held = living.roles(in: organisation, on: resource)
+                rights = living
+            }
             let parts = Verifier.Parts(
                 version: version,
                 held: rights,
@@ -107,9 +114,9 @@ extension WebServices {
                 rules: rules,
                 sessions: sessions
             )
-            switch verifier.coherence(claims, parts) {
+            switch verifier.coherence(claims, parts, at: now) {
             case .oneMoment: break
-            case .ended: throw CredentialFlaw.revoked
+            case .ended(let flaw): throw flaw
             case .otherRules: throw OtherRules()
             case .open(let question):
                 sessions = try await verifier.resolve([question])

@@ -26,12 +26,14 @@ struct Settled {
     private var roles: Set<RoleID> = []
     /// API keys that were read anew.
     private(set) var keys: [[UInt8]: KeyAnswer] = [:]
+    private static let keysAtOnce = 32
 
     /// Asks what is needed.
     mutating func learn(_ needs: [Need], _ services: WebServices) async throws {
         var sessions: [OpenQuestion] = []
         var rights: [RightsQuestion] = []
         var roles: Set<RoleID> = []
+        var keys: Set<[UInt8]> = []
         var isBehind = false
         for need in needs {
             switch need {
@@ -39,10 +41,10 @@ struct Settled {
             case .rights(let question): rights.append(question)
             case .roles(let ids): roles.formUnion(ids)
             case .news: isBehind = true
-            case .key(let text):
-                if keys[text] == nil { keys[text] = try await services.verifier.reread(text) }
+            case .key(let text): if self.keys[text] == nil { keys.insert(text) }
             }
         }
+        try await reread(Array(keys), services)
         if !sessions.isEmpty {
             self.sessions.merge(try await services.verifier.resolve(sessions)) { $1 }
         }
@@ -58,6 +60,19 @@ struct Settled {
             try await services.verifier.confirm(services.routes)
         } else {
             try await services.verifier.confirm()
+        }
+    }
+
+    /// Reads keys anew, some at a time: they share the readings of the log that follow.
+    private mutating func reread(_ texts: [[UInt8]], _ services: WebServices) async throws {
+        for start in stride(from: 0, to: texts.count, by: Self.keysAtOnce) {
+            let part = texts[start..<min(start + Self.keysAtOnce, texts.count)]
+            try await withThrowingTaskGroup(of: ([UInt8], KeyAnswer).self) { group in
+                for text in part {
+                    group.addTask { (text, try await services.verifier.reread(text)) }
+                }
+                for try await (text, answer) in group { keys[text] = answer }
+            }
         }
     }
 
@@ -112,6 +127,7 @@ struct Settled {
         guard let found = known ?? (isToldStill ? told : nil) else {
             return .failure(.rights(question))
         }
-        return changes == place.changes ? .success(found) : .failure(.news)
+        let living = found.living(at: place.standing.now)
+        return changes == place.changes ? .success(living) : .failure(.news)
     }
 }

@@ -134,7 +134,10 @@ extension WebServices {
             after: confirmation
         ) {
         case .accepted(let found): claims = found
-        case .refused(let flaw, _): throw flaw
+        case .refused(let flaw, _):
+            // A browser need not show again what opens nothing any more (row 244).
+            guard credential.source == .cookie else { throw flaw }
+            throw CookieRefusal(flaw, cookies: [cookies.clearingAccess])
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }
         let organisation = try OrganisationChoice.read(context.headers, claims)

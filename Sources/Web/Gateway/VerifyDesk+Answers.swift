@@ -67,13 +67,15 @@ extension VerifyDesk {
     }
 
     private func makeMoment(_ settled: Settled) -> Moment {
+        let (rules, known) = (routes?.current, roleKeeper.current)
+        // The time last: a later one only refuses more.
         let standing = verifier.standing
         return Moment(
             settled: settled,
             standing: standing,
             time: makeTime(standing.wallTime),
-            rules: routes?.current,
-            known: roleKeeper.current
+            rules: rules,
+            known: known
         )
     }
 

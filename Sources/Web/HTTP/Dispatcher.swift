@@ -181,7 +181,7 @@ package struct Dispatcher: Sendable {
     func finish(_ reply: inout Reply, id: RequestID, now: Timestamp) {
         security.add(to: &reply.headers)
         reply.headers[.date] = now.httpDate
-        reply.headers[.requestID] = id.description
+        if reply.headers[.requestID] == nil { reply.headers[.requestID] = id.description }
         if reply.closesConnection { reply.headers[.connection] = "close" }
         // RFC 9110 section 8.6: no length where there can be no body.
         if reply.status.code != 204 && reply.status.code != 304 {

@@ -57,10 +57,13 @@ package struct SessionCookies: Sendable {
         ]
     }
 
+    /// The one that `/verify` reads, emptied; another may be had by a refresh.
+    var clearingAccess: SetCookie { .clearing(host, "ww_access", sameSite: .lax) }
+
     /// The same cookies, emptied.
     package var clearing: [SetCookie] {
         [
-            .clearing(host, "ww_access", sameSite: .lax),
+            clearingAccess,
             .clearing(secure, "ww_refresh", path: Self.refreshPath, sameSite: .strict),
             .clearing(host, "ww_csrf", sameSite: .lax),
         ]

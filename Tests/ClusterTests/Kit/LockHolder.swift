@@ -36,17 +36,20 @@ final class LockHolder: Sendable {
 }
 
 extension Cluster {
-    /// What `ask` is told that has to read `table` and gets to it only after `events`; asked anew
-    /// where it was told 503, for it may wait longer than anybody waits for a lock.
+    /// What `ask` is told that has to read `table` by a statement with the words `query`, and gets to
+    /// it only after `events`.
+    ///
+    /// Asked anew where it was told 503, for it may wait longer than anybody waits for a lock.
     func holdingUp(
         _ table: String,
+        by query: String,
         _ makeScene: () async throws -> (
             ask: @Sendable () async throws -> Int, events: () async throws -> Void
         )
     ) async throws -> Int {
         for _ in 0..<20 {
             let scene = try await makeScene()
-            let answer = try await holdUp(table, scene.ask, scene.events)
+            let answer = try await holdUp(table, query, scene.ask, scene.events)
             if answer != 503 { return answer }
         }
         throw ClusterError("no answer in twenty attempts")
@@ -54,6 +57,7 @@ extension Cluster {
 
     private func holdUp(
         _ table: String,
+        _ query: String,
         _ ask: @escaping @Sendable () async throws -> Int,
         _ events: () async throws -> Void
     ) async throws -> Int {
@@ -62,10 +66,12 @@ extension Cluster {
         return try await withThrowingTaskGroup { group in
             group.addTask { try await ask() }
             try await eventually("somebody waits for \(table)") {
+                // Not anybody else who comes by, such as whoever notes the use of keys.
                 try await sql(
                     """
-                    SELECT count(*) FROM pg_locks
-                     WHERE relation = '\(table)'::regclass AND NOT granted
+                    SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                     WHERE l.relation = '\(table)'::regclass AND NOT l.granted
+                       AND a.query LIKE '%\(query)%'
                     """
                 ) != "0"
             }
@@ -93,6 +99,24 @@ extension Cluster {
             INSERT INTO revocation_log (kind, subject, ver, expires_at)
             SELECT \(RevocationKind.role.rawValue), uuid_send(id), version, revocation_expiry()
               FROM r
+            """
+        )
+    }
+
+    /// What giving somebody a role of `permissions` does, for whom nothing is held up.
+    func raise(_ person: Person, by permissions: [String]) async throws {
+        let name = "more-\(Hex.encode(Entropy.system.bytes(6)))"
+        try await grant(name, permissions, to: person)
+        try await sql(
+            """
+            WITH a AS (
+                UPDATE accounts
+                   SET rights_version = \(GrowingVersion.next("rights_version"))
+                 WHERE id = '\(person.id)' RETURNING id, rights_version
+            )
+            INSERT INTO revocation_log (kind, subject, ver, expires_at)
+            SELECT \(RevocationKind.rights.rawValue), uuid_send(id), rights_version,
+                   revocation_expiry() FROM a
             """
         )
     }
