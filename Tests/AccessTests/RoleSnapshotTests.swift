@@ -1,11 +1,14 @@
 // Roles that include roles: what they stand for, kept right while single roles are replaced; and
 // scopes, which cover exactly what they say.
-import Access
 import Primitives
 import Testing
 
+@testable import Access
+
 @Suite struct RoleSnapshotTests {
     private static func id(_ number: UInt64) -> RoleID { RoleID(high: 7, low: number) }
+
+    private static func ids(_ numbers: UInt64...) -> [RoleID] { numbers.map(id) }
 
     private static func role(
         _ number: UInt64,
@@ -70,6 +73,38 @@ import Testing
         )
         #expect(snapshot.permits("c:d", [Self.id(1)]))
         #expect(snapshot.roles.count == 2)
+    }
+
+    @Test func `What includes a role in doubt is in doubt with it, and nothing else (W10)`() {
+        var snapshot = RoleSnapshot([
+            Self.role(1, ["orders:read"]), Self.role(2, includes: [1]),
+            Self.role(3, includes: [2, 4]), Self.role(4, ["bills:*"]),
+            Self.role(5, includes: [4]),
+        ])
+        #expect(!snapshot.doubts(Self.ids(1, 2, 3, 4, 5)))
+        snapshot.doubt([Self.id(1)])
+        #expect(snapshot.doubtful == Set(Self.ids(1, 2, 3)))
+        #expect(!snapshot.doubts(Self.ids(4, 5)))
+        #expect(!snapshot.doubts(Self.ids()))
+        // One of those that somebody holds is enough.
+        #expect(snapshot.doubts(Self.ids(4, 3)))
+        // What a role in doubt includes is known as before.
+        snapshot.doubt([Self.id(3)])
+        #expect(snapshot.doubtful == Set(Self.ids(3)))
+        // Also of one that was never met, and of several.
+        snapshot.doubt(Self.ids(2, 9))
+        #expect(snapshot.doubtful == Set(Self.ids(2, 3, 9)))
+        snapshot.doubt(Self.ids())
+        #expect(snapshot.doubtful.isEmpty)
+        #expect(!snapshot.doubts(Self.ids(1, 2, 3, 9)))
+    }
+
+    @Test func `Doubt goes by what includes what when it is told (H27, W10)`() {
+        var snapshot = RoleSnapshot([Self.role(1), Self.role(2, includes: [1]), Self.role(3)])
+        snapshot.replace([Self.role(2)], instead: [Self.id(2)])
+        snapshot.replace([Self.role(3, includes: [1])], instead: [Self.id(3)])
+        snapshot.doubt([Self.id(1)])
+        #expect(snapshot.doubtful == Set(Self.ids(1, 3)))
     }
 
     @Test(arguments: [
