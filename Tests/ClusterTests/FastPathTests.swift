@@ -314,6 +314,54 @@ import Testing
         #expect(try await client.send("GET", "/v1/me", tokens.bearer).status == 401)
     }
 
+    /// Takes from somebody what `role` permits: the role itself, or what is in it.
+    private func take(
+        _ role: String,
+        from person: Person,
+        whole: Bool,
+        by desk: AdminDesk
+    ) async throws -> HTTPAnswer {
+        if whole { return try await desk.send("DELETE", "/\(person.id)/roles/\(role)") }
+        return try await desk.client.send(
+            "PATCH",
+            "/v1/admin/roles/\(role)",
+            desk.tokens.bearer + [("If-Match", "*")],
+            json: "{\"permissions\":[]}"
+        )
+    }
+
+    @Test(arguments: [true, false])
+    func `in bounded mode a check that names a change knows of it (S1-17, W11)`(
+        _ isWhole: Bool
+    ) async throws {
+        let cluster = try await Self.pair()
+        let desk = try await AdminDesk(cluster)
+        let path = "/verify?permission=orders:write"
+        for node in cluster.nodes[2...3] {
+            let person = try await cluster.person()
+            let name = "bounded-\(person.id.suffix(12))"
+            try await cluster.grant(name, ["orders:write"], to: person)
+            let role = try await cluster.sql("SELECT id FROM roles WHERE name = '\(name)'")
+            let tokens = try await cluster.signIn(person)
+            let begun = ContinuousClock.now
+            // A change of long ago: the node reads the log for it, and meets the role.
+            let known = try await node.client.send("GET", "\(path)&at_least=1", tokens.bearer)
+            #expect(known.status == 200)
+            let taken = try await take(role, from: person, whole: isWhole, by: desk)
+            #expect((200...204).contains(taken.status), "\(taken.body)")
+            let version = try #require(taken["Watchword-Rights-Version"])
+            let old = try await node.client.send("GET", path, tokens.bearer)
+            // Less has passed than the limit: what is remembered is what there was.
+            if ContinuousClock.now - begun < .seconds(60) { #expect(old.status == 200) }
+            let told = "\(path)&at_least=\(version)"
+            #expect(try await node.client.send("GET", told, tokens.bearer).status == 403)
+            // That read has told this node, whoever asks next; and the token itself is good.
+            #expect(try await node.client.send("GET", path, tokens.bearer).status == 403)
+            let plain = "/verify?at_least=\(version)"
+            #expect(try await node.client.send("GET", plain, tokens.bearer).status == 200)
+        }
+    }
+
     @Test
     func `idle connections are closed, and heads that do not end are answered 408`() async throws {
         let cluster = try await Self.pair()
