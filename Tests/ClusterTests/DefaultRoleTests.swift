@@ -63,7 +63,7 @@ import Testing
             sourceLocation: SourceLocation = #_sourceLocation
         ) async throws -> (registered: Person, made: String) {
             let registered = try await cluster.person()
-            let made = try await made()
+            let made = try await self.made()
             for account in [registered.id, made] {
                 let found = try await self.roles(account)
                 #expect(found == roles, sourceLocation: sourceLocation)
