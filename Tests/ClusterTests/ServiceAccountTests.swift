@@ -121,6 +121,48 @@ import Testing
     }
 
     @Test
+    func `what a service says of somebody in headers gives it none of his rights (row 174, W1)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let service = try await TestService(desk)
+        let key = try await service.key()
+        // All that a gateway would tell an application of the administrator.
+        let forged = [
+            ("X-Auth-User", desk.id), ("X-Auth-Session", desk.tokens.session),
+            ("X-Auth-Roles", "admin"), ("X-Auth-Scopes", "users:read *:*"),
+            ("X-Auth-Client", "watchword"),
+        ]
+        let wanted = "/verify?permission=users:read"
+        for node in cluster.nodes {
+            // Twice: the first is the general path's, the second the fast one's.
+            for _ in 0..<2 {
+                let fields = key.bearer + forged
+                let judged = try await node.client.send("GET", wanted, fields)
+                #expect(judged.status == 403 && judged.code == "permission-denied")
+                let role = try await node.client.send("GET", "/verify?role=admin", fields)
+                #expect(role.status == 403 && role.code == "permission-denied")
+                let people = try await node.client.send("GET", "/v1/admin/users", fields)
+                #expect(people.status == 403 && people.code == "permission-denied")
+                // It passes as what it is, for what it may.
+                let own = try await node.client.send(
+                    "GET",
+                    "/verify?permission=orders:read",
+                    fields
+                )
+                #expect(own.status == 200 && own["X-Auth-User"] == service.id)
+                #expect(own["X-Auth-Roles"]?.hasPrefix("does-") == true)
+            }
+            // He himself may.
+            let he = try await node.client.send("GET", wanted, desk.tokens.bearer)
+            #expect(he.status == 200 && he["X-Auth-User"] == desk.id)
+            let list = try await node.client.send("GET", "/v1/admin/users", desk.tokens.bearer)
+            #expect(list.status == 200)
+        }
+    }
+
+    @Test
     func `a narrowed key may what it names and its account may, and has no roles (row 169)`()
         async throws
     {
