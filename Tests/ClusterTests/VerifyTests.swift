@@ -84,6 +84,62 @@ import Testing
     }
 
     @Test
+    func `without a credential a browser is refused like anybody, never sent away (rows 240, 242)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let evil = "https://evil.example"
+        let noise = [
+            ("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
+            ("X-Forwarded-Uri", "\(evil)/?rd=\(evil)"), ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-Proto", "https"), ("X-Original-Method", "GET"),
+            ("X-Original-URI", "/app?rd=\(evil)"), ("X-Auth-Request-Redirect", evil),
+            ("Referer", evil), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"),
+        ]
+        for node in cluster.nodes {
+            for target in [
+                "/verify?rd=\(evil)", "/verify?rd=//evil.example&redirect_uri=\(evil)",
+                "/verify/app?rd=\(evil)", "/verify",
+            ] {
+                let answer = try await node.client.send("GET", target, noise)
+                #expect(answer.status == 401 && answer.code == "token-missing", "\(target)")
+                #expect(answer["WWW-Authenticate"] == "Bearer realm=\"watchword\"")
+                #expect(answer["Content-Type"] == "application/problem+json; charset=utf-8")
+                for name in ["Location", "Refresh", "Link"] {
+                    #expect(answer[name] == nil, "\(target) \(name)")
+                }
+                #expect(answer.values("Set-Cookie").isEmpty)
+                #expect(!answer.body.contains("evil.example"), "\(target)")
+                #expect(!answer.body.lowercased().contains("<html"), "\(target)")
+            }
+        }
+    }
+
+    @Test
+    func `who says that he only looks after health needs a credential too (row 238)`() async throws
+    {
+        let cluster = try await Cluster.shared()
+        let tokens = try await cluster.signIn(cluster.person())
+        for probe in [
+            ("X-Health-Check", "1"), ("User-Agent", "ELB-HealthChecker/2.0"),
+            ("User-Agent", "kube-probe/1.30"), ("User-Agent", "GoogleHC/1.0"),
+        ] {
+            for node in cluster.nodes {
+                for target in ["/verify", "/verify/healthz", "/v1/me"] {
+                    let answer = try await node.client.send("GET", target, [probe])
+                    #expect(answer.status == 401, "\(probe) \(target)")
+                    #expect(answer.code == "token-missing", "\(probe) \(target)")
+                }
+                // Nor does it close anything.
+                let good = try await node.client.send("GET", "/verify", tokens.bearer + [probe])
+                #expect(good.status == 200, "\(probe)")
+            }
+            let behind = try await cluster.gateway.send("GET", "/app/page", [probe])
+            #expect(behind.status == 401, "\(probe) \(cluster.complaints)")
+        }
+    }
+
+    @Test
     func `requirements in the query only tighten, and only on /verify itself (S1-18, S4-16)`()
         async throws
     {
