@@ -231,6 +231,65 @@ import Testing
         }
     }
 
+    /// Headers by which other gateways and applications tell of a request: each by itself, and all.
+    private static func noises(beside source: Source) -> [[(String, String)]] {
+        let original = ["X-Original-URI", "X-Original-Method"]
+        let forwarded = ["X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Host"]
+        let families: [String] =
+            switch source {
+            case .original: forwarded
+            case .forwarded: original
+            case .requestLine: original + forwarded
+            }
+        let names =
+            families + [
+                "X-Rewrite-URL", "X-Original-URL", "X-Forwarded-Prefix", "X-Forwarded-Path",
+                "X-Forwarded-Server", "X-Request-URI", "Forwarded", "X-HTTP-Method-Override",
+                "X-Original-Host", "X-Host",
+            ]
+        var found: [[(String, String)]] = []
+        for path in ["/public/x", "/staff/x"] {
+            found += names.map { [($0, path)] }
+            found.append(names.map { ($0, path) })
+        }
+        return found
+    }
+
+    @Test
+    func `no header beside the chosen family changes a decision (row 236)`() async throws {
+        try await Cluster.run(Self.plan()) { cluster in
+            let root = try await cluster.signIn(cluster.administrator).bearer
+            let member = try await cluster.signIn(cluster.person()).bearer
+            try await Self.put(
+                [
+                    Self.rule("/public/**", Self.open),
+                    Self.rule("/staff/**", ",\"roles\":[\"staff\"]"),
+                    Self.rule("/app/**", methods: "GET"),
+                ],
+                cluster,
+                root
+            )
+            for source in Source.allCases {
+                for (target, nobody, asMember) in [
+                    ("/public/x", 200, 200), ("/staff/x", 401, 403), ("/app/x", 401, 200),
+                    ("/elsewhere", 403, 403),
+                ] {
+                    for (fields, status) in [([], nobody), (member, asMember)] {
+                        for noise in Self.noises(beside: source) {
+                            let all = fields + noise
+                            let answer = try await Self.ask(cluster, source, target, "GET", all)
+                            #expect(answer.status == status, "\(source) \(target) \(noise)")
+                        }
+                    }
+                }
+                // Nor does one of them say the method.
+                let safe = ("X-HTTP-Method-Override", "GET")
+                let post = try await Self.ask(cluster, source, "/app/x", "POST", member + [safe])
+                #expect(post.status == 403, "\(source)")
+            }
+        }
+    }
+
     @Test
     func `a change of rules is in force on every node when it is acknowledged (W11)`() async throws
     {
