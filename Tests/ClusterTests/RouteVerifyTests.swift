@@ -291,6 +291,49 @@ import Testing
     }
 
     @Test
+    func `a rule's scopes are those a narrowed key has, and not what its account may (row 239)`()
+        async throws
+    {
+        try await Cluster.run(Self.plan()) { cluster in
+            let desk = try await AdminDesk(cluster)
+            let service = try await TestService(desk)
+            let reader = try await service.key(",\"permissions\":[\"orders:read\"]").bearer
+            let both = try await service.key(
+                ",\"permissions\":[\"orders:read\",\"orders:write\"]"
+            ).bearer
+            let whole = try await service.key().bearer
+            try await Self.put(
+                [
+                    Self.rule("/read", ",\"scopes\":[\"orders:read\"]"),
+                    Self.rule("/write", ",\"scopes\":[\"orders:write\"]"),
+                    Self.rule("/all", ",\"scopes\":[\"orders:read\",\"orders:write\"]"),
+                    Self.rule("/plain"),
+                ],
+                cluster,
+                desk.tokens.bearer
+            )
+            for source in Source.allCases {
+                for (target, asReader, asBoth, asWhole) in [
+                    ("/read", 200, 200, 403), ("/write", 403, 200, 403), ("/all", 403, 200, 403),
+                    ("/plain", 200, 200, 200),
+                ] {
+                    for (key, status) in [(reader, asReader), (both, asBoth), (whole, asWhole)] {
+                        // Twice: what the node remembers of a key is judged alike.
+                        for _ in 0..<2 {
+                            let answer = try await Self.ask(cluster, source, target, "GET", key)
+                            #expect(answer.status == status, "\(source) \(target)")
+                            guard status == 403 else { continue }
+                            #expect(answer.code == "permission-denied", "\(source) \(target)")
+                        }
+                    }
+                    let nobody = try await Self.ask(cluster, source, target)
+                    #expect(nobody.status == 401, "\(source) \(target)")
+                }
+            }
+        }
+    }
+
+    @Test
     func `a change of rules is in force on every node when it is acknowledged (W11)`() async throws
     {
         try await Cluster.run(Self.plan()) { cluster in
