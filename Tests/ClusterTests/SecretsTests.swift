@@ -74,6 +74,36 @@ import Testing
     }
 
     @Test
+    func `what every answer is searched for are all the columns of secrets (row 168)`() async throws
+    {
+        let cluster = try await Cluster.shared()
+        let bytes = try await cluster.sql(
+            """
+            SELECT DISTINCT column_name
+              FROM information_schema.columns
+             WHERE table_schema = 'public'
+               AND data_type = 'bytea'
+            """
+        )
+        // A new column of bytes is secret, or somebody says why not.
+        let known = NeverAnswered.columns + NeverAnswered.harmlessColumns
+        let found = Set(bytes.split(separator: "\n").map(String.init)).union(["phc"])
+        #expect(found == Set(known))
+        // What is searched for would be found.
+        for name in NeverAnswered.columns {
+            let body = "{\"items\":[{\"id\":\"1\",\"\(name)\":\"x\"}]}"
+            #expect(NeverAnswered.found(in: body).count == 1, "\(name)")
+        }
+        let person = try await cluster.person()
+        let hash = try await cluster.sql(
+            "SELECT phc FROM account_passwords WHERE account_id = '\(person.id)'"
+        )
+        #expect(NeverAnswered.found(in: "{\"value\":\"\(hash)\"}") == ["$argon2"])
+        let me = try await cluster.node.send("GET", "/v1/me", cluster.signIn(person).bearer)
+        #expect(me.status == 200 && NeverAnswered.found(in: me.body).isEmpty)
+    }
+
+    @Test
     func `every log line is JSON, and what clients say cannot forge one (row 301)`() async throws {
         let cluster = try await Cluster.shared()
         let forgery = #"x\r\n{\"level\":\"error\",\"message\":\"forged-line\"}\u001b[31m\u202e"#

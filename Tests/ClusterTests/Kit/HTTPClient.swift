@@ -1,6 +1,7 @@
 // A small blocking HTTP/1.1 client, written by hand so that a test can send exactly the bytes it
 // means: duplicate headers, forged ones, bodies that are not what they claim to be. Every secret
-// that an answer holds is remembered, for the tests that look for them where they must not be.
+// that an answer holds is remembered, for the tests that look for them where they must not be, and
+// every answer is looked at for what none may hold.
 import Glibc
 import Primitives
 import TestKit
@@ -34,6 +35,7 @@ struct HTTPClient: Sendable {
             return try connection.readAnswer(hasBody: method != "HEAD")
         }
         secrets?.remember(answer)
+        NeverAnswered.look(at: answer, to: "\(method) \(target.prefix { $0 != "?" })")
         return answer
     }
 
