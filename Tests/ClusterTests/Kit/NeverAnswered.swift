@@ -1,6 +1,6 @@
 // What no answer may hold, whoever asks and whatever for: hashes of passwords, digests of keys and
-// tokens, sealed keys (row 168). Every answer that a test gets through `HTTPClient` is looked at, so
-// that an operation that tells too much is found by whichever test calls it.
+// tokens, sealed keys (row 168). Every answer that a test gets through `HTTPClient` is looked at,
+// so that an operation that tells too much is found by whichever test calls it.
 import Glibc
 import Testing
 
