@@ -138,4 +138,196 @@ import Testing
         let none = try await cluster.node.send("GET", "\(nobody)?permission=a:b", admin.bearer)
         #expect(none.status == 404)
     }
+
+    /// Makes a role; its id.
+    private func role(_ root: AdminDesk, _ json: String) async throws -> String {
+        let path = "/v1/admin/roles"
+        let made = try await root.client.send("POST", path, root.tokens.bearer, json: json)
+        guard made.status == 201, let id = made.text("id") else {
+            throw ClusterError("no role: \(made.status) \(made.body)")
+        }
+        return id
+    }
+
+    /// Declares a permission that nobody else uses.
+    private func permission(_ root: AdminDesk, _ mark: String) async throws -> String {
+        let name = "p\(mark):sell"
+        let declared = try await root.client.send(
+            "POST",
+            "/v1/admin/permissions",
+            root.tokens.bearer,
+            json: "{\"name\":\"\(name)\",\"description\":\"d\"}"
+        )
+        guard declared.status == 201 else { throw ClusterError("\(declared.body)") }
+        return name
+    }
+
+    /// Gives a role; `rest` says where and until when.
+    private func give(
+        _ root: AdminDesk,
+        _ role: String,
+        to person: Person,
+        _ rest: String = ""
+    ) async throws {
+        let json = "{\"role\":\"\(role)\"\(rest)}"
+        let given = try await root.send("POST", "/\(person.id)/roles", json: json)
+        #expect(given.status == 201, "\(given.body)")
+    }
+
+    @Test
+    func `why tells the role that includes it, where it is held and until when (S1-18)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let root = try await AdminDesk(cluster)
+        let person = try await cluster.person()
+        let mark = String(person.id.suffix(12))
+        let wanted = try await permission(root, mark)
+        let (innerName, outerName) = ("inner-\(mark)", "outer-\(mark)")
+        let inner = try await role(
+            root,
+            "{\"name\":\"\(innerName)\",\"permissions\":[\"\(wanted)\"]}"
+        )
+        let outer = try await role(
+            root,
+            "{\"name\":\"\(outerName)\",\"permissions\":[],\"includes\":[\"\(inner)\"]}"
+        )
+        let organisation = try await TestOrganisation(root)
+        try await organisation.add(person, by: root)
+        let end = Timestamp(seconds: (WallClock.system.now() + .seconds(3600)).seconds)
+        let there = "\"organisation\":\"\(organisation.id)\",\"expires_at\":\"\(end)\""
+        try await give(root, outer, to: person, ",\(there)")
+        try await give(root, outer, to: person, ",\"resource\":\"project:\(mark)\"")
+        let inOrganisation = [
+            "role": outer, "role_name": outerName, "scope": "org:\(organisation.id)",
+            "expires_at": "\(end)", "through": inner, "through_name": innerName,
+        ]
+        let onResource = [
+            "role": outer, "role_name": outerName, "scope": "project:\(mark)", "through": inner,
+            "through_name": innerName,
+        ]
+        let acting = "&organisation=\(organisation.id)"
+        let about = "&resource=project:\(mark)"
+        for (query, reasons) in [
+            ("", []), (acting, [inOrganisation]), (about, [onResource]),
+            ("\(acting)\(about)", [inOrganisation, onResource]), ("\(about)x", []),
+        ] as [(String, [[String: String]])] {
+            try await expectReasons(root, person, "\(wanted)\(query)", reasons)
+        }
+        // Of its own accord, everywhere and for ever.
+        try await give(root, inner, to: person)
+        let own = [
+            "role": inner, "role_name": innerName, "scope": "", "through": inner,
+            "through_name": innerName,
+        ]
+        try await expectReasons(root, person, wanted, [own])
+        try await expectReasons(root, person, "\(wanted)\(acting)", [inOrganisation, own])
+    }
+
+    /// Expects every node to tell these reasons, in whatever order; a member that is null is left
+    /// out of them.
+    private func expectReasons(
+        _ root: AdminDesk,
+        _ person: Person,
+        _ query: String,
+        _ reasons: [[String: String]]
+    ) async throws {
+        let target = "/v1/admin/users/\(person.id)/permissions?permission=\(query)"
+        let all: Set = ["role", "role_name", "scope", "expires_at", "through", "through_name"]
+        for node in root.cluster.nodes {
+            let why = try await node.client.send("GET", target, root.tokens.bearer)
+            #expect(why.status == 200, "\(why.body)")
+            #expect(why.body.contains("\"allowed\":\(!reasons.isEmpty)"), "\(query) \(why.body)")
+            let items = why.json.at("reasons")?.items ?? []
+            let told = items.map { item in
+                var members: [String: String] = [:]
+                for name in all { members[name] = item.at(name)?.string }
+                return members
+            }
+            let areNamed = items.allSatisfy { $0.names == all }
+            #expect(areNamed, "\(why.body)")
+            #expect(told.count == reasons.count, "\(query) \(why.body)")
+            #expect(Set(told) == Set(reasons), "\(query)")
+        }
+    }
+
+    @Test
+    func `a hundred mixed questions are answered in their order, by every node (S1-18)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let (even, odd) = (try await cluster.person(), try await cluster.person())
+        let indices = 0..<100
+        // What is asked of the one is held by the other as well, or by nobody.
+        func name(_ index: Int) -> String { "orders:n\(index)" }
+        let ofEven = indices.filter { $0 % 3 == 0 }
+        let ofOdd = indices.filter { $0 % 5 != 0 }
+        try await cluster.grant("even-\(even.id.suffix(12))", ofEven.map(name), to: even)
+        try await cluster.grant("odd-\(odd.id.suffix(12))", ofOdd.map(name), to: odd)
+        let names = indices.map(name)
+        let checks = indices.map { index in
+            let subject = index % 2 == 0 ? even.id : odd.id
+            // Where it is asked about does not matter to who may everywhere.
+            let place = index % 7 == 0 ? ",\"resource\":\"project:\(index)\"" : ""
+            return "{\"permission\":\"\(names[index])\",\"subject\":\"\(subject)\"\(place)}"
+        }
+        let wanted: [Bool] = indices.map { $0 % 2 == 0 ? $0 % 3 == 0 : $0 % 5 != 0 }
+        let admin = try await cluster.signIn(cluster.administrator)
+        for node in cluster.nodes {
+            // Twice: what accounts hold is read for the first, and remembered for the second.
+            for _ in 0..<2 {
+                let answer = try await node.client.send(
+                    "POST",
+                    "/v1/authorize",
+                    admin.bearer,
+                    json: "{\"checks\":[\(checks.joined(separator: ","))]}"
+                )
+                #expect(answer.status == 200, "\(answer.body)")
+                #expect(allowed(answer) == wanted)
+                let items = answer.json.at("results")?.items ?? []
+                let named = items.map { $0.at("permission")?.string ?? "" }
+                #expect(named == names)
+            }
+        }
+    }
+
+    @Test
+    func `one sees what one may on a resource, besides everywhere (S1-18)`() async throws {
+        let cluster = try await Cluster.shared()
+        let root = try await AdminDesk(cluster)
+        let person = try await cluster.person()
+        let tokens = try await cluster.signIn(person)
+        let mark = String(person.id.suffix(12))
+        let wanted = try await permission(root, mark)
+        let name = "seller-\(mark)"
+        let id = try await role(
+            root,
+            "{\"name\":\"\(name)\",\"permissions\":[\"\(wanted)\"]}"
+        )
+        try await give(root, id, to: person, ",\"resource\":\"project:\(mark)/*\"")
+        for (query, isHeld) in [
+            ("", false), ("?resource=project:\(mark)/a", true),
+            ("?resource=project:\(mark)/a/b", true), ("?resource=project:\(mark)", false),
+            ("?resource=project:\(mark)x/a", false), ("?resource=file:\(mark)/a", false),
+        ] {
+            for node in cluster.nodes {
+                let mine = try await node.client.send(
+                    "GET",
+                    "/v1/me/permissions\(query)",
+                    tokens.bearer
+                )
+                #expect(mine.status == 200, "\(mine.body)")
+                let permissions = mine.json.at("permissions")?.items.compactMap(\.string)
+                #expect(permissions == (isHeld ? [wanted] : []), "\(query) \(mine.body)")
+                let roles = mine.json.at("roles")?.items.compactMap(\.string)
+                #expect(roles == (isHeld ? ["member", name] : ["member"]), "\(query)")
+            }
+        }
+        let wrong = try await cluster.node.send(
+            "GET",
+            "/v1/me/permissions?resource=no",
+            tokens.bearer
+        )
+        #expect(wrong.status == 400 && wrong.code == "validation-failed")
+    }
 }
