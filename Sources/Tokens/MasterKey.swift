@@ -93,9 +93,9 @@ package struct MasterKey: Sendable {
     }
 }
 
-// The marks of cursors: keys of their own, derived from the master key (RFC 5869), so that all nodes
-// have the same and none is stored. A cursor outlives a change of the master key's version as long
-// as the old version is there.
+// The marks of cursors: keys of their own, derived from the master key (RFC 5869), so that all
+// nodes have the same and none is stored. A cursor outlives a change of the master key's version as
+// long as the old version is there.
 extension MasterKey: CursorMarks {
     package func mark(_ bytes: [UInt8], in list: String) -> [UInt8] {
         mark(bytes, in: list, version: currentVersion)

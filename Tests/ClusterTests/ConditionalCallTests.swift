@@ -119,6 +119,24 @@ import Testing
         #expect(theirs.text("key") != key)
     }
 
+    @Test func `a key used in one organisation is another request in the next (row 175)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let (one, two) = (try await TestOrganisation(desk), try await TestOrganisation(desk))
+        let key = ("Idempotency-Key", Self.mark())
+        let json = "{\"email\":\"\(Self.mark())@example.test\"}"
+        let made = try await desk.send("POST", "", [one.field, key], json: json)
+        #expect(made.status == 201, "\(made.body)")
+        for field in [[two.field], []] {
+            let other = try await desk.send("POST", "", field + [key], json: json)
+            #expect(other.status == 409 && other.code == "idempotency-key-reused")
+        }
+        let again = try await desk.send("POST", "", [one.field, key], json: json)
+        #expect(again.status == 201 && again["Idempotent-Replayed"] == "true")
+    }
+
     @Test func `given and added once with one key, with or without a body`() async throws {
         let cluster = try await Cluster.shared()
         let desk = try await AdminDesk(cluster)

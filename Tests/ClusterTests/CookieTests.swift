@@ -53,6 +53,29 @@ import Testing
         #expect(answer["Strict-Transport-Security"] != nil)
     }
 
+    @Test func `a cookie that opens nothing any more is taken away at the gateway (row 244)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let person = try await cluster.person()
+        let browser = try Browser(
+            await cluster.login(person.email, person.password, transport: "cookie")
+        )
+        let good = try await cluster.node.send("GET", "/verify", [browser.cookieField])
+        #expect(good.status == 200 && good["Set-Cookie"] == nil)
+        let desk = try await AdminDesk(cluster)
+        #expect(try await desk.send("POST", "/\(person.id)/disable").status == 204)
+        for node in cluster.nodes {
+            let answer = try await node.client.send("GET", "/verify", [browser.cookieField])
+            #expect(answer.status == 401 && answer.code == "token-revoked")
+            let cookies = answer.values("Set-Cookie")
+            // One at most, for gateways that copy one field alone.
+            #expect(cookies.count == 1)
+            let cookie = cookies.first ?? ""
+            #expect(cookie.hasPrefix("\(Self.access)=;") && cookie.contains("Max-Age=0"))
+        }
+    }
+
     @Test func `in development over plain HTTP the prefixes are dropped`() async throws {
         var plan = Cluster.Plan()
         plan.nodes = 1

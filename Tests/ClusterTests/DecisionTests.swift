@@ -109,6 +109,18 @@ import Testing
             )
         }
         #expect(decisions(try await post(cluster, "\(path)s", admin, body("write"))) == [true])
+        // A caller's own name for the request comes back (AuthZEN 1.0, request identification).
+        for (name, isKept) in [("bfe9eb29-ab87-4ca3-be83-a1d5d8305716", true), ("a b", false)] {
+            for end in ["", "s"] {
+                let named = try await cluster.node.send(
+                    "POST",
+                    path + end,
+                    admin.bearer + [("X-Request-ID", name)],
+                    json: body("write")
+                )
+                #expect(named.status == 200 && (named["X-Request-Id"] == name) == isKept)
+            }
+        }
         let known = try await cluster.node.send("GET", "/.well-known/authzen-configuration")
         #expect(known.status == 200)
         #expect(

@@ -119,6 +119,38 @@ import Testing
         #expect(named.contains(member), "\(answer.body)")
     }
 
+    @Test func `a cursor that no page of this list has given out is refused (row 180)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        for _ in 0..<3 { _ = try await cluster.person() }
+        let page = try await desk.send("GET", "?limit=1")
+        let cursor = try #require(page.text("next_cursor"))
+        // Any node takes it.
+        let next = try await cluster.nodes[1].client.send(
+            "GET",
+            "\(Self.path)?limit=1&cursor=\(cursor)",
+            desk.tokens.bearer
+        )
+        #expect(next.status == 200)
+        let bytes = try #require(Base64URL.decode(Array(cursor.utf8)))
+        for index in bytes.indices {
+            var edited = bytes
+            edited[index] ^= 1
+            let answer = try await desk.send("GET", "?cursor=\(Base64URL.encode(edited))")
+            #expect(answer.status == 400 && answer.code == "validation-failed", "\(index)")
+        }
+        for path in ["/v1/admin/audit", "/v1/admin/organisations", "/v1/me/sessions"] {
+            let answer = try await cluster.node.send(
+                "GET",
+                "\(path)?cursor=\(cursor)",
+                desk.tokens.bearer
+            )
+            #expect(answer.status == 400 && answer.code == "validation-failed", "\(path)")
+        }
+    }
+
     @Test
     func `whoever is disabled has no token left, and gets none back (W1, W2, row 173)`()
         async throws

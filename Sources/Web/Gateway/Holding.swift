@@ -116,7 +116,10 @@ extension WebServices {
             )
             switch verifier.coherence(claims, parts, at: now) {
             case .oneMoment: break
-            case .ended(let flaw): throw flaw
+            case .ended(let flaw):
+                // A key outlives its claims: the next request has them read anew.
+                if claims.isKey { throw ReadIndexFault.unconfirmed }
+                throw flaw
             case .otherRules: throw OtherRules()
             case .open(let question):
                 sessions = try await verifier.resolve([question])

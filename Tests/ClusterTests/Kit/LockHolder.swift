@@ -36,8 +36,8 @@ final class LockHolder: Sendable {
 }
 
 extension Cluster {
-    /// What `ask` is told that has to read `table` by a statement with the words `query`, and gets to
-    /// it only after `events`.
+    /// What `ask` is told that has to read `table` by a statement with the words `query`, and gets
+    /// to it only after `events`.
     ///
     /// Asked anew where it was told 503, for it may wait longer than anybody waits for a lock.
     func holdingUp(
