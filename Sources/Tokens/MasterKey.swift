@@ -97,10 +97,12 @@ package struct MasterKey: Sendable {
 // nodes have the same and none is stored. A cursor outlives a change of the master key's version as
 // long as the old version is there.
 extension MasterKey: CursorMarks {
+    /// The mark by the version that seals.
     package func mark(_ bytes: [UInt8], in list: String) -> [UInt8] {
         mark(bytes, in: list, version: currentVersion)
     }
 
+    /// Whether it is a mark by any version.
     package func isMark(_ mark: [UInt8], of bytes: [UInt8], in list: String) -> Bool {
         versions.keys.contains { constantTimeEqual(self.mark(bytes, in: list, version: $0), mark) }
     }
