@@ -168,6 +168,10 @@ final class Database: Sendable {
         shared_buffers = 64MB
         autovacuum = off
         full_page_writes = on
+        # Only commits flush: what is rolled back between two of them is lost in a crash, and
+        # its transaction numbers are given out again (F4).
+        wal_writer_delay = 10s
+        wal_writer_flush_after = 1GB
         wal_log_hints = on
         wal_keep_size = 256MB
         restart_after_crash = on
