@@ -50,7 +50,8 @@ extension Strike {
     private mutating func restore(_ victims: [Int]) async throws {
         let members = rig.members
         for member in victims { await attempt { try members.save(member) } }
-        try await pause(50...500)
+        // The longer, the more it has forgotten.
+        try await pause(50...3000)
         for member in victims { try await members.server(member).kill() }
         for member in victims {
             try await members.server(member).restart()

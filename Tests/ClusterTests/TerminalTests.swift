@@ -53,7 +53,13 @@ import Testing
         func same(_ path: String, _ command: TerminalAnswer) async throws {
             let answer = try await cluster.node.send("GET", path, desk.tokens.bearer)
             #expect(command.status == 0 && answer.status == 200)
-            #expect(command.output == answer.body + "\n", "\(path) \(command.errors)")
+            // The API marks its cursors (row 180), the terminal need not: who has the settings of a
+            // node sees all that there is.
+            let (shown, answered) = (unmarked(command.output), unmarked(answer.body + "\n"))
+            #expect(shown == answered, "\(path) \(command.errors)")
+        }
+        func unmarked(_ text: String) -> String {
+            text.replacing(/"next_cursor":"[^"]+"/, with: "\"next_cursor\":\"\"")
         }
         let id = person.id
         try await same(
