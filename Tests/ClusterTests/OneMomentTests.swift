@@ -246,34 +246,6 @@ import Testing
     }
 
     @Test(arguments: [nil, "{}"])
-    func `what has ended and a newer role permit nothing together (W11)`(
-        _ body: String?
-    ) async throws {
-        let cluster = try await Cluster.start(Self.plan())
-        let answer = try await cluster.holdingUp(Self.memberships, by: Self.rights) {
-            let scene = try await Scene(cluster, body, holds: [])
-            // What is held in the organisation ends in a moment.
-            let end = try await cluster.sql(
-                """
-                UPDATE account_roles SET expires_at = clock_timestamp() + interval '1 second'
-                 WHERE account_id = '\(scene.person.id)' AND role_id = '\(scene.role)'
-                RETURNING expires_at
-                """
-            )
-            return (
-                { try await scene.ask() },
-                {
-                    try await eventually("it has ended") {
-                        try await cluster.sql("SELECT clock_timestamp() > '\(end)'") == "t"
-                    }
-                    try await cluster.change(role: scene.role, to: ["orders:write"])
-                }
-            )
-        }
-        #expect(answer == 403)
-    }
-
-    @Test(arguments: [nil, "{}"])
     func `an old role and a service that is enabled again permit nothing together (row 179, W11)`(
         _ body: String?
     ) async throws {
