@@ -210,8 +210,20 @@ final class Administrator {
             organisation: organisation
         )
         if reply?.status == 403, clerk.all == world.all {
-            let way = isGuarded ? "a gateway" : "a node"
-            world.history.wrong("given and refused by \(way): \(permission) to \(clerk.login)")
+            let way = "\(isGuarded ? "the gateway" : "node") \(asked)"
+            let place = organisation.map { " in \($0)" } ?? ""
+            // The same once more: whether it lasts tells a late look from a wrong memory.
+            let again = Web.send(
+                isGuarded ? world.gateways[Int(asked)] : direct,
+                "GET",
+                isGuarded ? Gateways.path(of: permission) : "/verify?permission=\(permission)",
+                bearer: clerk.bearer,
+                organisation: organisation
+            )
+            world.history.wrong(
+                "given and refused by \(way): \(permission) to \(clerk.login)\(place), role"
+                    + " \(desk?.held ?? "-"); then \(again?.status ?? 0); \(reply?.body ?? "")"
+            )
         }
         guard reply?.status == 200 else { return nil }
         let subject = world.history.subject()

@@ -66,6 +66,17 @@ final class Members: Sendable {
     /// Makes it write what it holds to a file, from which it will start the next time.
     func save(_ member: Int) throws { try command(member, "SAVE") }
 
+    /// Makes the other server of a member start from that file, or empty where there is none.
+    func prepare(_ member: Int) async throws {
+        let (from, other) = places.withLock { places in
+            (servers[places[member]], servers[(places[member] + count) % (count * 2)])
+        }
+        try await other.kill()
+        rename("\(from.folder)/dump.rdb", "\(other.folder)/dump.rdb")
+        try await other.restart()
+        unlink("\(other.folder)/dump.rdb")
+    }
+
     /// Removes that file.
     func forgetSaved(_ member: Int) { unlink("\(server(member).folder)/dump.rdb") }
 }

@@ -45,19 +45,33 @@ extension Strike {
         }
     }
 
-    /// Members come back with what they held a moment before they died, under the same token, as a
-    /// Redis with `save` does.
+    /// Members come back with what they held a moment before, under the same token: the process
+    /// that died, as a Redis with `save` does, or a server in its place that lags.
+    ///
+    /// Of that one node hears before the others, who still write to the member as it was.
     private mutating func restore(_ victims: [Int]) async throws {
         let members = rig.members
         for member in victims { await attempt { try members.save(member) } }
+        let isReplaced = Int.random(in: 0..<4, using: &dice) > 0
+        if isReplaced { for member in victims { try await members.prepare(member) } }
         // The longer, the more it has forgotten.
         try await pause(50...3000)
-        for member in victims { try await members.server(member).kill() }
         for member in victims {
-            try await members.server(member).restart()
+            if isReplaced {
+                let port = members.move(member).port
+                for node in 0..<Rig.nodeCount {
+                    rig.proxy.lead(Rig.route(of: node, toMember: member), to: port)
+                }
+                rig.proxy.reset(Rig.route(of: node, toMember: member))
+            } else {
+                try await members.server(member).kill()
+                try await members.server(member).restart()
+            }
             members.forgetSaved(member)
         }
-        try await pause(200...1000)
+        try await pause(200...(isReplaced ? 3000 : 1000))
+        guard isReplaced else { return }
+        for route in allRoutes { rig.proxy.reset(route) }
     }
 
     /// A member follows another server for a while, which has nothing of the log.

@@ -40,6 +40,7 @@ package final class RedisServer: Sendable {
     package let tlsPort: Int
     private let janitor: Int32
     private let process = Mutex<ChildProcess?>(nil)
+    private let hasRun = Atomic<Bool>(false)
 
     /// The Unix socket.
     package var socket: String { "\(folder)/redis.sock" }
@@ -90,23 +91,40 @@ package final class RedisServer: Sendable {
     }
 
     /// Starts the server again after `kill`, on the same socket and ports, empty.
+    ///
+    /// Somebody may have its port for a moment: an outgoing connection, say.
     package func restart() async throws {
         try await Blocking.run { [self] in
-            unlink(socket)
-            let child = try ChildProcess.launch(
-                ["redis-server", "\(folder)/redis.conf"],
-                log: "\(folder)/redis.log"
-            )
-            process.withLock { $0 = child }
             let deadline = Deadline.after(.seconds(10))
-            while !Self.accepts(socket) {
-                guard child.isRunning, !deadline.hasPassed else {
-                    throw Failure(description: "redis-server did not start: \(log)")
-                }
-                usleep(5000)
-            }
+            while !(try launch(deadline)) { usleep(100_000) }
         }
     }
+
+    /// Launches it; false where it may be tried again.
+    private func launch(_ deadline: Deadline) throws -> Bool {
+        unlink(socket)
+        let before = log.utf8.count
+        let child = try ChildProcess.launch(
+            ["redis-server", "\(folder)/redis.conf"],
+            log: "\(folder)/redis.log"
+        )
+        process.withLock { $0 = child }
+        while !Self.accepts(socket) {
+            guard child.isRunning, !deadline.hasPassed else {
+                let said = String(decoding: log.utf8.dropFirst(before), as: UTF8.self)
+                if said.contains("Address already in use"), isKnown, !deadline.hasPassed {
+                    return false
+                }
+                throw Failure(description: "redis-server did not start: \(log)")
+            }
+            usleep(5000)
+        }
+        hasRun.store(true, ordering: .relaxed)
+        return true
+    }
+
+    /// Whether its ports have been its own before; at the first start others are tried.
+    private var isKnown: Bool { hasRun.load(ordering: .relaxed) }
 
     /// What the server has logged.
     package var log: String { PrivateFolder.read("\(folder)/redis.log") }
