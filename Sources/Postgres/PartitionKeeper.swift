@@ -1,6 +1,8 @@
 // Makes partitions ahead of time and drops old ones, so that nobody needs a cron job. Any node does
 // it, one at a time under an advisory lock; the others find the work done. Names carry the time a
-// partition starts at, so that what exists can be told from the name alone.
+// partition starts at, so that what exists can be told from the name alone. What may go is told by
+// the database's clock alone: that of a node which is ahead would drop revocations of living tokens
+// (H13, W2). Pieces are made for both clocks, because ids carry the node's.
 package import Logging
 package import Primitives
 import ServiceLifecycle
@@ -47,6 +49,11 @@ package struct PartitionedTable: Sendable {
     func start(of time: Timestamp) -> Timestamp {
         let width = width.wholeMicroseconds
         return Timestamp(microseconds: time.microseconds / width * width)
+    }
+
+    /// Where the pieces begin that somebody needs at `time`: one before, and those ahead.
+    func starts(around time: Timestamp) -> [Timestamp] {
+        (0..<(ahead + 2)).map { start(of: time - width) + width * $0 }
     }
 
     func partition(at start: Timestamp) -> String { "\(name)_p\(start.seconds)" }
@@ -104,6 +111,8 @@ package final class PartitionKeeper: Service {
     private static let interval: Duration = .minutes(10)
 
     /// A keeper of `tables`.
+    ///
+    /// - Parameter clock: what rows that this process writes are dated by.
     package init(
         pool: PostgresPool,
         tables: [PartitionedTable],
@@ -118,13 +127,15 @@ package final class PartitionKeeper: Service {
 
     /// Makes what is missing and drops what is spent.
     ///
-    /// Costs one query where there is nothing to do.
-    package func tend() async throws {
-        let now = clock.now()
+    /// Costs a query for each table, and one more, where there is nothing to do.
+    ///
+    /// - Parameter time: asks the server what is over.
+    package func tend(by time: Statement<Timestamp> = PartitionKeeper.time) async throws {
+        guard let now = try await pool.first(time()) else { return }
+        let own = clock.now()
         for table in tables {
             let present = Set(try await pool.rows(Self.partitions(table.name)))
-            let first = table.start(of: now - table.width)
-            let wanted = (0..<(table.ahead + 2)).map { first + table.width * $0 }
+            let wanted = Set(table.starts(around: now) + table.starts(around: own)).sorted()
             let missing = wanted.filter {
                 !present.contains(table.partition(at: $0)) && !table.isOld($0, at: now)
             }
@@ -177,6 +188,13 @@ package final class PartitionKeeper: Service {
         decode: { try $0.get(0, as: String.self) }
     )
 
+    /// What the server says the time is.
+    package static let time = Statement(
+        "partitions.time",
+        "SELECT clock_timestamp()",
+        decode: { try $0.get(0, as: Timestamp.self) }
+    )
+
     /// A partitioned table cannot have storage parameters; the comment on it carries those of its
     /// partitions.
     static let storage = Statement(
@@ -189,5 +207,5 @@ package final class PartitionKeeper: Service {
     )
 
     /// All statements, for the test that prepares them.
-    package static var statements: [StatementInfo] { [partitions.info, storage.info] }
+    package static var statements: [StatementInfo] { [partitions.info, time.info, storage.info] }
 }

@@ -34,7 +34,8 @@ extension Settings {
                 width: .hours(6),
                 ahead: 4,
                 keep: .minutes(5),
-                spentWhen: "expires_at < $now"
+                // A minute later than the last token that it covers has ended (W2).
+                spentWhen: "expires_at + interval '1 minute' < $now"
             ),
         ]
     }

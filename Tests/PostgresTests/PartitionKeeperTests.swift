@@ -42,13 +42,24 @@ import Testing
         decode: { (try $0.get(0, as: String.self), try $0.get(1, as: String.self)) }
     )
 
-    private func keeper(_ pool: PostgresPool, at now: Timestamp) -> PartitionKeeper {
-        PartitionKeeper(
+    /// Tends where the server says that it is `now`; the node's clock may say something else.
+    private func tend(
+        _ pool: PostgresPool,
+        at now: Timestamp,
+        clock: Timestamp? = nil
+    ) async throws {
+        let keeper = PartitionKeeper(
             pool: pool,
             tables: [Self.table],
-            clock: WallClock { now },
+            clock: WallClock { clock ?? now },
             logger: Logger(label: "test")
         )
+        let time = Statement(
+            "things.time.\(now.seconds)",
+            "SELECT timestamptz '\(now)'",
+            decode: { try $0.get(0, as: Timestamp.self) }
+        )
+        try await keeper.tend(by: time)
     }
 
     private func insert(_ pool: PostgresPool, at time: Timestamp, until end: Timestamp) async throws
@@ -60,7 +71,7 @@ import Testing
         async throws
     {
         try await withPool(Self.schema) { pool, _, _ in
-            try await keeper(pool, at: Self.start).tend()
+            try await tend(pool, at: Self.start)
             for days in [-7, 0, 7, 14] as [Int64] {
                 let time = Self.start + .days(days)
                 try await insert(pool, at: time, until: time + .days(30))
@@ -76,14 +87,29 @@ import Testing
 
     @Test func `a partition goes when its rows are spent and not a moment before`() async throws {
         try await withPool(Self.schema) { pool, _, _ in
-            try await keeper(pool, at: Self.start).tend()
+            try await tend(pool, at: Self.start)
             try await insert(pool, at: Self.start, until: Self.start + .days(30))
-            try await keeper(pool, at: Self.start + .days(29)).tend()
+            try await tend(pool, at: Self.start + .days(29))
             let kept = try await pool.rows(Self.pieces()).map(\.0)
             #expect(kept.contains("things_p\(2976 * 604_800)"))
-            try await keeper(pool, at: Self.start + .days(31)).tend()
+            try await tend(pool, at: Self.start + .days(31))
             let left = try await pool.rows(Self.pieces()).map(\.0)
             #expect(!left.contains("things_p\(2976 * 604_800)"))
+        }
+    }
+
+    @Test func `a node whose clock is ahead drops nothing that lives, and can write (H13)`()
+        async throws
+    {
+        try await withPool(Self.schema) { pool, _, _ in
+            try await tend(pool, at: Self.start)
+            try await insert(pool, at: Self.start, until: Self.start + .days(30))
+            let ahead = Self.start + .days(70)
+            try await tend(pool, at: Self.start, clock: ahead)
+            let kept = try await pool.rows(Self.pieces()).map(\.0)
+            #expect(kept.contains("things_p\(2976 * 604_800)"))
+            try await insert(pool, at: ahead, until: ahead + .days(30))
+            try await insert(pool, at: Self.start, until: Self.start + .days(30))
         }
     }
 
@@ -93,7 +119,7 @@ import Testing
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<6 {
                         group.addTask {
-                            try await keeper(pool, at: Self.start + .days(days)).tend()
+                            try await tend(pool, at: Self.start + .days(days))
                         }
                     }
                     try await group.waitForAll()
