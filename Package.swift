@@ -193,8 +193,8 @@ let package = Package(
         .testTarget(
             name: "RevocationTests",
             dependencies: [
-                "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation", "Sessions",
-                "Access", "Accounts", "Web", logging,
+                "ChaosKit", "ClusterKit", "TestKit", "Primitives", "Postgres", "Revocation",
+                "Sessions", "Access", "Accounts", "Web", logging,
             ],
             swiftSettings: strict
         ),

@@ -8,7 +8,11 @@ extension ReadIndex {
     /// Asks the members for a batch that is closed; false where PostgreSQL must be asked.
     func consult(_ batch: ReadIndexCore.Batch) async -> Bool {
         let begun = MonotonicInstant.now
-        let effects = state.withLock { $0.authority.step(.closed(batch, at: begun)) }
+        let effects = state.withLock { state in
+            let effects = state.authority.step(.closed(batch, at: begun))
+            if case .ask = effects.first { state.isAnsweredByMembers = false }
+            return effects
+        }
         if case .ask = effects.first { return false }
         return await withCheckedContinuation { leader in
             state.withLock { $0.polling[batch] = Polling(leader: leader, begun: begun) }
@@ -44,6 +48,7 @@ extension ReadIndex {
             case .confirmed(let batch):
                 let polling = state.withLock { state in
                     let polling = state.polling.removeValue(forKey: batch)
+                    state.isAnsweredByMembers = true
                     if let begun = polling?.begun {
                         state.known.readAt = max(state.known.readAt ?? begun, begun)
                     }
@@ -54,7 +59,10 @@ extension ReadIndex {
                 polling?.leader.resume(returning: true)
             case .ask(let batch):
                 instruments.fallbacks.increment()
-                let polling = state.withLock { $0.polling.removeValue(forKey: batch) }
+                let polling = state.withLock { state in
+                    state.isAnsweredByMembers = false
+                    return state.polling.removeValue(forKey: batch)
+                }
                 polling?.leader.resume(returning: false)
             case .drop(let token, let connection):
                 let endpoint = state.withLock { state in
@@ -92,6 +100,12 @@ extension ReadIndex {
 
     /// The authority as of the last read; nil before the first.
     package var authority: Authority? { state.withLock { $0.lastSeen } }
+
+    /// Whether the members have answered the last batch; false where PostgreSQL was asked for it.
+    ///
+    /// `confirm` first: where nobody asks, nothing shows that members are lost, because the keeper
+    /// leaves those alone that do not answer.
+    package var isAnsweredByMembers: Bool { state.withLock { $0.isAnsweredByMembers } }
 
     /// How long ago the lease was renewed; nil without one.
     package var leaseAge: Duration? {

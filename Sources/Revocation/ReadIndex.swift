@@ -67,6 +67,8 @@ package final class ReadIndex: Sendable {
         var closing: (Authority, Distrust)?
         /// The authority of the last read.
         var lastSeen: Authority?
+        /// Whether the members have answered the batch that was decided last.
+        var isAnsweredByMembers = false
         /// The last snapshot all of whose revocations are in the set.
         var covered = CoveredSnapshot()
         /// How many reads look into the log, and who waits for what they bring.

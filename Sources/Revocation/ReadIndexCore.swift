@@ -143,7 +143,7 @@ package struct ReadIndexCore: Sendable {
     private var history: DatabaseTimeline?
     /// Batches whose reading is being written back.
     private var restoring: Set<Batch> = []
-    /// A restore has failed; the next reading is of everything and tries again.
+    /// A restore has failed, or did not know all; the next reading of everything restores again.
     private var owesRestore = false
     private var waiting = 0
 
@@ -240,6 +240,7 @@ package struct ReadIndexCore: Sendable {
     private mutating func complete(_ batch: Batch, _ reading: Reading) -> [Effect] {
         guard let (waiters, scope) = flying[batch] else { return [] }
         if isForeign(reading, to: scope) {
+            if isLate(reading, to: scope) { owesRestore = true }
             // A cursor of one history says nothing in another: read everything, answer later.
             flying[batch] = (waiters, .everything)
             return [.read(batch, .everything)]
@@ -265,6 +266,15 @@ package struct ReadIndexCore: Sendable {
         #endif
         guard case .since(_, let expected) = scope else { return false }
         return expected != reading.timeline || position?.timeline != reading.timeline
+    }
+
+    /// Whether a history that is over has told this, now that another one is known.
+    ///
+    /// What it brought is in the set, and may not have been when that was compared: it would be
+    /// known here alone, and nowhere once this node has ended (H7).
+    private func isLate(_ reading: Reading, to scope: Scope) -> Bool {
+        guard let history, case .since(_, let expected) = scope else { return false }
+        return expected == reading.timeline && history != expected
     }
 
     private mutating func finishRestore(_ batch: Batch) -> [Effect] {

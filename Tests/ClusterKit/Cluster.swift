@@ -74,6 +74,9 @@ package struct TestNode: Sendable {
     /// Forgets answers to idempotency keys that are kept no longer.
     package func sweepAnswers() async throws { try await node.answers.sweep() }
 
+    /// What it says of itself at `/readyz`.
+    package func readiness() async -> Readiness { await node.readiness() }
+
     /// The value of a metric without labels.
     package func value(_ name: String) -> Int {
         for line in metrics.exposition().split(separator: "\n") where line.hasPrefix("\(name) ") {
@@ -174,6 +177,11 @@ package struct Cluster: Sendable {
             report.state, Int(report.epoch), report.members.count { $0.holdsToken },
             report.members.compactMap(\.complaint)
         )
+    }
+
+    /// What `watchword keys rotate` does with the settings of a node.
+    package func rotateAtTerminal(on index: Int = 0) async throws -> KeyView {
+        try await Services.rotateKeys(nodes[index].node.settings)
     }
 
     /// One more pool, with the loop of the first node.

@@ -179,6 +179,24 @@ import Testing
         )
     }
 
+    /// It may have copied a shorter log meanwhile, and nothing else tells.
+    @Test func `A process that was a replica meanwhile closes the epoch (H4, H5)`() {
+        var core = leased(1)
+        _ = core.step(.closed(2, at: at(2)))
+        let back = World.reply(2, World.a, position: 10, connection: 9, checked: true, repl: "x")
+        #expect(core.step(.replied(2, World.a, back)).texts == ["reload", "close 7", "ask 2"])
+        #expect(core.distrusted == 7)
+        var other = leased(1)
+        let changed = MemberIdentity(runID: "run", replicationID: "x")
+        let look = AuthorityCore.Event.inspected(World.a, .fit(changed), head: World.a, at: at(3))
+        #expect(other.step(look).texts == ["reload", "close 7"])
+        // The opposite: who is still the same is no reason to close anything.
+        var third = leased(1)
+        let same = MemberIdentity(runID: "run", replicationID: "repl")
+        let good = AuthorityCore.Event.inspected(World.a, .fit(same), head: World.a, at: at(3))
+        #expect(third.step(good).texts == [])
+    }
+
     @Test func `A member that was demoted closes the epoch at the next look (H4, H5)`() {
         var core = leased(3)
         let look = AuthorityCore.Event.inspected(
@@ -254,13 +272,14 @@ private enum World {
         isCut: Bool = false,
         connection: AuthorityCore.Connection = 1,
         checked: Bool = false,
-        run: String = "run"
+        run: String = "run",
+        repl: String = "repl"
     ) -> AuthorityCore.Reply {
         AuthorityCore.Reply(
             connection: connection,
             echo: echo,
             finding: checked
-                ? .fit(MemberIdentity(runID: run, replicationID: "repl")) : nil,
+                ? .fit(MemberIdentity(runID: run, replicationID: repl)) : nil,
             token: token,
             position: position,
             entries: entries.map { position in

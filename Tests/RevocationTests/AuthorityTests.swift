@@ -12,10 +12,10 @@ import TestKit
 import Testing
 
 @Suite(.serialized) struct AuthorityTests {
-    private static let adopted = "SELECT count(*) FROM revocation_authority WHERE state = 'redis'"
+    static let adopted = "SELECT count(*) FROM revocation_authority WHERE state = 'redis'"
 
     /// Runs a cluster whose members are adopted.
-    private func withMembers(
+    func withMembers(
         _ count: Int,
         nodes: Int = 2,
         on server: PostgresServer? = nil,
@@ -43,12 +43,12 @@ import Testing
         }
     }
 
-    private static func urls(_ members: [RedisServer]) -> String {
+    static func urls(_ members: [RedisServer]) -> String {
         members.map { "unix://\($0.socket)" }.joined(separator: ",")
     }
 
     /// Says one thing to a Redis, as its operator.
-    private func tell(_ server: RedisServer, _ words: String...) async throws {
+    func tell(_ server: RedisServer, _ words: String...) async throws {
         let log = "\(server.folder)/cli.log"
         try await Blocking.run {
             let child = try ChildProcess.launch(
@@ -60,7 +60,7 @@ import Testing
     }
 
     /// Asks until the members answer, which needs a lease and a read of their positions first.
-    private func settle(_ node: TestNode) async throws {
+    func settle(_ node: TestNode) async throws {
         try await until("the members answer") {
             let before = node.value("watchword_revocation_reads_total")
             try await node.readIndex.renew()
@@ -70,7 +70,7 @@ import Testing
     }
 
     /// Whether some checks on the node are answered without a statement.
-    private func answersFromMembers(_ node: TestNode) async throws -> Bool {
+    func answersFromMembers(_ node: TestNode) async throws -> Bool {
         try await settle(node)
         let before = node.value("watchword_revocation_reads_total")
         let answered = node.histogramCount("watchword_revocation_poll_seconds")
@@ -82,7 +82,7 @@ import Testing
     }
 
     /// A session is opened, used and ended, and refused everywhere at once.
-    private func revokeOne(_ cluster: Cluster, on index: Int = 0) async throws {
+    func revokeOne(_ cluster: Cluster, on index: Int = 0) async throws {
         let pair = try await cluster.signIn(on: index)
         #expect(try await cluster.isGoodEverywhere(pair.accessToken))
         try await cluster.logOut(pair, on: index)
@@ -353,6 +353,36 @@ import Testing
         }
     }
 
+    /// What keeps two adopters apart is a lock, and there may be a day without it.
+    @Test func `Each member gets a random token of its own in every epoch (H20, H31)`()
+        async throws
+    {
+        try await withMembers(3, nodes: 1) { cluster, _ in
+            var tokens: [String] = []
+            for round in 1...4 {
+                let fresh = try await cluster.lines(
+                    """
+                    SELECT m ->> 'tok'
+                      FROM revocation_authority, jsonb_array_elements(members) AS m
+                    """
+                )
+                #expect(fresh.count == 3, "round \(round)")
+                tokens += fresh
+                #expect(try await cluster.authority(.close).state == "pg")
+                #expect(try await cluster.authority(.adopt).state == "redis")
+            }
+            for token in tokens {
+                let isRandom = token.wholeMatch(of: #/[0-9a-f]{32}/#) != nil
+                #expect(isRandom, "\(token)")
+            }
+            #expect(Set(tokens).count == 12)
+            // Nor do they share a part: a counter in the last digits would be no randomness.
+            for half in [Set(tokens.map { $0.prefix(16) }), Set(tokens.map { $0.suffix(16) })] {
+                #expect(half.count == 12)
+            }
+        }
+    }
+
     @Test func `The operator shows, closes and adopts`() async throws {
         try await withMembers(3) { cluster, _ in
             let before = try await cluster.authority(.show)
@@ -370,10 +400,14 @@ import Testing
         }
     }
 
+    /// The lease would be good for a minute more, and the member answers all the time.
     @Test func `Another history of the database ends the leases (F4, H34)`() async throws {
         let server = try await PostgresServer.start()
-        try await withMembers(1, nodes: 1, on: server) { cluster, _ in
+        let lease = ["authority.lease": "60s"]
+        try await withMembers(1, nodes: 1, on: server, set: lease) { cluster, _ in
             let node = cluster.nodes[0]
+            // Something is published: the positions of the old history are not zero.
+            try await revokeOne(cluster)
             try await settle(node)
             let pair = try await cluster.signIn()
             try await server.crash()
@@ -386,6 +420,14 @@ import Testing
                     return false
                 }
             }
+            let reads = node.value("watchword_revocation_reads_total")
+            let answered = node.histogramCount("watchword_revocation_poll_seconds")
+            let fallbacks = node.value("watchword_revocation_fallbacks_total")
+            try await node.readIndex.confirm()
+            // What the member had told in the old history vouches for nothing in this one.
+            #expect(node.value("watchword_revocation_reads_total") == reads + 1)
+            #expect(node.value("watchword_revocation_fallbacks_total") == fallbacks + 1)
+            #expect(node.histogramCount("watchword_revocation_poll_seconds") == answered)
             try await until("the members answer again") { try await answersFromMembers(node) }
             #expect(try await cluster.isGoodEverywhere(pair.accessToken))
             try await revokeOne(cluster)
@@ -394,7 +436,7 @@ import Testing
     }
 
     /// Runs the keepers of all nodes meanwhile.
-    private func whileTended(_ cluster: Cluster, _ body: () async throws -> Void) async throws {
+    func whileTended(_ cluster: Cluster, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in cluster.nodes { group.addTask { try await node.keeper.run() } }
             try await body()
