@@ -1,7 +1,7 @@
 # `make` alone prints the menu.
-PACKAGES := postgresql redis-server nginx curl libpq-dev libhiredis-dev libsodium-dev \
-	libjansson-dev libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl python3 \
-	python3-venv spin gcc libc6-dev
+PACKAGES := postgresql redis-server nginx haproxy caddy curl libpq-dev libhiredis-dev \
+	libsodium-dev libjansson-dev libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl \
+	python3 python3-venv spin gcc libc6-dev
 SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=

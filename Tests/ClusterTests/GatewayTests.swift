@@ -13,7 +13,8 @@ import Testing
         var found: [String: [String]] = [:]
         for line in answer.body.split(separator: "\r\n").dropFirst() {
             let parts = line.split(separator: ":", maxSplits: 1)
-            let name = parts[0].lowercased().replacing("_", with: "-")
+            let letters = parts[0].lowercased().map { $0.isLetter || $0.isNumber ? $0 : "-" }
+            let name = String(letters)
             guard name.hasPrefix("x-auth") else { continue }
             found[name, default: []].append(parts[1].trimmingPrefix(" ").description)
         }
@@ -40,6 +41,8 @@ import Testing
                 [(name, "admin"), (name, "root")], [(name, "")],
                 [("Connection", name), (name, "admin")],
             ]
+            forgeries.append([(name.replacing("-", with: "."), "admin")])
+            forgeries.append([("X-Auth_\(name.dropFirst("X-Auth-".count))", "admin")])
         }
         for forgery in forgeries {
             for credential in [tokens.bearer, [browser.cookieField]] {

@@ -1,10 +1,10 @@
-// nginx with the configuration that we ship, in front of the nodes of a test, and an application
-// behind it that answers with the very head it got.
+// nginx, HAProxy or Caddy with the configuration that we ship, in front of the nodes of a test, and
+// an application behind it that answers with the very head it got.
 import Glibc
 import Synchronization
 import TestKit
 
-/// A running nginx.
+/// A running gateway.
 final class Gateway: Sendable {
     /// Speaks to it.
     let client: HTTPClient
@@ -13,13 +13,13 @@ final class Gateway: Sendable {
     private let folder: String
     private let janitor: Int32
 
-    /// Everything that nginx wrote.
+    /// Everything that it wrote.
     var logs: String {
         ["error.log", "access.log", "output.log"].map { PrivateFolder.read("\(folder)/\($0)") }
             .joined()
     }
 
-    /// What nginx complains about.
+    /// What it complains about.
     var complaints: String { PrivateFolder.read("\(folder)/error.log") }
 
     private init(
@@ -82,22 +82,61 @@ final class Gateway: Sendable {
             "nginx", "-p", folder, "-c", "\(folder)/nginx.conf", "-e", "\(folder)/error.log", "-g",
             "daemon off; master_process off;",
         ]
+        let client = HTTPClient(port: ports[0], secrets: secrets)
+        return try await launch(words, client, application, folder, janitor)
+    }
+
+    /// Starts HAProxy or Caddy before a node, with the sample that we ship.
+    static func start(
+        _ kind: Kind,
+        before node: NodeProcess,
+        secrets: KnownSecrets?
+    ) async throws -> Gateway {
+        let folder = try PrivateFolder.make("ww-\(kind.rawValue)")
+        let janitor = try PrivateFolder.removeAtExit(folder)
+        let application = try EchoServer()
+        let port = try FreePorts.take(1)[0]
+        for file in kind.files {
+            var text = Repository.text("docs/gateways/\(kind.rawValue)/\(file)")
+            text = text.replacing("@FOLDER@", with: folder)
+            text = text.replacing("@NODE@", with: "127.0.0.1:\(node.client.port)")
+            text = text.replacing("@APPLICATION@", with: application.address)
+            // Caddy is called by the name of its site, which for the tests' client is this one.
+            text = text.replacing(
+                "http://127.0.0.1:8000 {",
+                with: "http://auth.example.test:\(port) {\n\tbind 127.0.0.1"
+            )
+            text = text.replacing("127.0.0.1:8000", with: "127.0.0.1:\(port)")
+            try PrivateFolder.write(text, to: "\(folder)/\(file)")
+        }
+        let client = HTTPClient(port: port, secrets: secrets)
+        return try await launch(kind.words(folder), client, application, folder, janitor)
+    }
+
+    /// Runs a gateway whose files are in `folder`, and waits until it listens.
+    private static func launch(
+        _ words: [String],
+        _ client: HTTPClient,
+        _ application: EchoServer,
+        _ folder: String,
+        _ janitor: Int32
+    ) async throws -> Gateway {
         let log = "\(folder)/output.log"
         let gateway = Gateway(
-            client: HTTPClient(port: ports[0], secrets: secrets),
+            client: client,
             process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
             application: application,
             folder: folder,
             janitor: janitor
         )
-        try await eventually("nginx listens") {
+        try await eventually("the gateway listens") {
             guard gateway.process.isRunning else {
                 throw ClusterError(
                     PrivateFolder.read(log) + PrivateFolder.read("\(folder)/error.log")
                 )
             }
             do {
-                let connection = try Connection(port: ports[0])
+                let connection = try Connection(port: client.port)
                 connection.close()
                 return true
             } catch is ClusterError {
@@ -108,13 +147,57 @@ final class Gateway: Sendable {
     }
 }
 
+extension Gateway {
+    /// A gateway besides nginx that Debian has and we ship a sample for.
+    enum Kind: String, CaseIterable, Sendable {
+        case haproxy
+        case caddy
+
+        /// The files of its sample.
+        var files: [String] {
+            switch self {
+            case .haproxy: ["haproxy.cfg", "verify.lua"]
+            case .caddy: ["Caddyfile"]
+            }
+        }
+
+        /// What its page asks of the nodes.
+        var variables: [String: String] {
+            switch self {
+            case .haproxy: ["WATCHWORD_VERIFY_ORIGINAL_REQUEST": "x-original"]
+            case .caddy:
+                [
+                    "WATCHWORD_VERIFY_ORIGINAL_REQUEST": "x-forwarded",
+                    "WATCHWORD_VERIFY_QUERY_REQUIREMENTS": "false",
+                ]
+            }
+        }
+
+        /// How it is run, in one process that stays in the foreground.
+        func words(_ folder: String) -> [String] {
+            switch self {
+            case .haproxy: ["haproxy", "-db", "-f", "\(folder)/haproxy.cfg"]
+            case .caddy:
+                // It keeps a state of its own, which must not be anybody's.
+                [
+                    "env", "HOME=\(folder)", "XDG_DATA_HOME=\(folder)",
+                    "XDG_CONFIG_HOME=\(folder)", "caddy", "run", "--config",
+                    "\(folder)/Caddyfile", "--adapter", "caddyfile",
+                ]
+            }
+        }
+    }
+}
+
 /// An application that answers each request with its head as the body.
 final class EchoServer: Sendable {
     private let descriptor: Int32
     private let port: Int
 
     /// Where it listens.
-    var url: String { "http://127.0.0.1:\(port)" }
+    var url: String { "http://\(address)" }
+    /// The same, without the scheme.
+    var address: String { "127.0.0.1:\(port)" }
 
     init() throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)

@@ -9,7 +9,10 @@ core.register_action("watchword", { "http-req" }, function(txn)
         ["x-original-uri"] = { txn.sf:pathq() },
         ["x-forwarded-for"] = { txn.sf:src() },
     }
-    for _, name in ipairs({ "authorization", "cookie", "x-csrf-token", "origin" }) do
+    -- Without its key /verify cannot tell a WebSocket, which needs an origin of ours, from a page.
+    for _, name in ipairs({
+        "authorization", "cookie", "x-csrf-token", "origin", "sec-websocket-key",
+    }) do
         local values = seen[name]
         if values then
             asked[name] = {}
