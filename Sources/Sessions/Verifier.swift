@@ -14,6 +14,8 @@ package enum CredentialFlaw: Refusal, Equatable {
     case invalid
     case expired
     case revoked
+    /// Nobody has looked: too many forged tokens have come from the same address.
+    case unchecked(retryAfter: Duration)
 
     package var code: ProblemCode {
         switch self {
@@ -22,7 +24,11 @@ package enum CredentialFlaw: Refusal, Equatable {
         case .invalid: .tokenInvalid
         case .expired: .tokenExpired
         case .revoked: .tokenRevoked
+        case .unchecked: .tooManyAttempts
         }
+    }
+    package var retryAfter: Duration? {
+        if case .unchecked(let wait) = self { wait } else { nil }
     }
 }
 
@@ -40,6 +46,7 @@ package struct Verifier: Sendable {
     let checker: AccessTokenChecker
     let keys: KeyKeeper
     let cache: TokenCache
+    let budget: SignatureBudget
     let readIndex: ReadIndex
     let sampler: RevocationSampler
     let resolver: SessionResolver
@@ -54,6 +61,7 @@ package struct Verifier: Sendable {
         checker: AccessTokenChecker,
         keys: KeyKeeper,
         cache: TokenCache,
+        budget: SignatureBudget,
         readIndex: ReadIndex,
         sampler: RevocationSampler,
         resolver: SessionResolver,
@@ -66,6 +74,7 @@ package struct Verifier: Sendable {
         self.checker = checker
         self.keys = keys
         self.cache = cache
+        self.budget = budget
         self.readIndex = readIndex
         self.sampler = sampler
         self.resolver = resolver
@@ -84,12 +93,15 @@ package struct Verifier: Sendable {
     /// A share of one statement; a signature check the first time.
     ///
     /// - Parameters:
+    ///   - payer: the address whose budget a failed check of its signature is taken from; nil for
+    ///     none.
     ///   - staleness: how long ago the last read of the log may have begun for this answer to come
     ///     from memory; nil asks the log each time.
     ///   - confirmation: a read that this request has waited for already.
     /// - Throws: a fault where the revocation log cannot be read. Then nothing is accepted (W10).
     package func judge(
         _ token: [UInt8],
+        from payer: [UInt8]? = nil,
         staleness: Duration? = nil,
         after confirmation: Confirmation? = nil
     ) async throws -> Verdict {
@@ -98,11 +110,11 @@ package struct Verifier: Sendable {
         }
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {
-            claims = try recognise(token)
+            claims = try recognise(token) { payer }
         } catch .unknownKey {
             try await keys.reloadForUnknownKey()
             do throws(AccessTokenFlaw) {
-                claims = try recognise(token)
+                claims = try recognise(token) { payer }
             } catch {
                 if error == .unknownKey, keys.ring.namesClosedKey(token) { throw KeyFault.closed }
                 return .refused(error.flaw, nil)
@@ -121,9 +133,10 @@ package struct Verifier: Sendable {
             let standing = standing
             switch readIndex.look({ find(claims, standing, $0, answered) }) {
             case .good(let version):
-                guard let acting = try await acting(claims.actor, at: standing.now),
-                    claims.actor == nil || version <= claims.rightsVersion
-                else { return .refused(.revoked, claims) }
+                let now = standing.now
+                guard let acting = try await acting(in: claims, of: version, at: now) else {
+                    return .refused(.revoked, claims)
+                }
                 if let sample { accepted(sample, claims, rightsVersion: version, acting) }
                 return .accepted(claims.asOf(version, at: standing.now))
             case .flawed(let flaw): return .refused(flaw, claims)
@@ -132,16 +145,6 @@ package struct Verifier: Sendable {
         }
         throw ReadIndexFault.unconfirmed
     }
-
-    private func recognise(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {
-        if let known = cache.find(token) { return known }
-        let claims = try checker.check(token, ring: keys.ring, horizon: Self.longestLife)
-        cache.insert(token, claims)
-        return claims
-    }
-
-    /// The limit of the setting: no honest token lives longer, whatever the horizon is.
-    private static let longestLife: Duration = .days(1)
 
     /// Expiry is judged by the later of the node's clock and the database's, which is the one that
     /// revocations are pruned by (revocation.md H13).
@@ -197,31 +200,6 @@ package struct Verifier: Sendable {
 
 // The steps of `judge`, for a caller that waits in its own way: the fast path of `/verify`.
 extension Verifier {
-    /// What a token is, as far as this node can tell without a wait.
-    package enum Recognition: Sendable {
-        /// Signed by us for us.
-        ///
-        /// It may be over or revoked.
-        case genuine(AccessClaims)
-        case flawed(CredentialFlaw)
-        /// What takes a wait: it was signed by a key that another node may have made a moment ago,
-        /// it is an API key, or somebody acts in it, who must be looked at as well.
-        case unknownKey
-    }
-
-    /// Recognises a token; a signature check the first time.
-    package func recogniseHere(_ token: [UInt8]) -> Recognition {
-        if APIKey.isMeant(by: token) { return recogniseHere(key: token) }
-        do throws(AccessTokenFlaw) {
-            let claims = try recognise(token)
-            return claims.actor == nil ? .genuine(claims) : .unknownKey
-        } catch .unknownKey {
-            return .unknownKey
-        } catch {
-            return .flawed(error.flaw)
-        }
-    }
-
     /// What tokens are measured by, after a read.
     package struct Standing: Sendable {
         /// The node's clock.
@@ -424,16 +402,6 @@ extension RevocationSubject {
             preconditionFailure("sixteen bytes are an id")
         }
         return RevocationSubject(.client, id)
-    }
-}
-
-extension AccessTokenFlaw {
-    fileprivate var flaw: CredentialFlaw {
-        switch self {
-        case .malformed: .malformed
-        case .invalid, .unknownKey: .invalid
-        case .expired: .expired
-        }
     }
 }
 

@@ -130,8 +130,12 @@ package enum AccessTokenWriter {
 package enum AccessTokenFlaw: Error, Hashable {
     /// Not three base64url parts, or too long.
     case malformed
-    /// Signed by nobody we know, or for another issuer or audience.
+    /// For another issuer or audience, bound to a key, or with claims that we never write.
     case invalid
+    /// It names a key of ours, which has not signed it.
+    case forged
+    /// Not looked at: too many forged ones have come from the same address.
+    case unchecked(retryAfter: Duration)
     /// Over.
     case expired
     /// The header names a key this ring does not hold; a newer ring may.
@@ -181,7 +185,7 @@ package struct AccessTokenChecker: Sendable {
             checker.key.isValidSignature(parsed, for: signed)
         else {
             // `try?`: a signature that does not parse is as bad as one that does not verify.
-            throw .invalid
+            throw .forged
         }
         return try read(payload, keyID: checker.id, horizon: horizon)
     }
@@ -194,7 +198,7 @@ package struct AccessTokenChecker: Sendable {
         guard MemberNames.areUnique(in: payload) else { throw .invalid }
         let wire: WireClaims
         do {
-            wire = try JSONDecoder().decode(WireClaims.self, from: Data(payload))
+            wire = try JSONDecoder().decode(BearerClaims.self, from: Data(payload)).claims
         } catch {
             throw .invalid
         }
@@ -230,6 +234,23 @@ package struct AccessTokenChecker: Sendable {
             organisationID: organisation,
             actor: actor
         )
+    }
+
+    /// The claims of a token that whoever has it may show.
+    ///
+    /// One that is bound to a key (`cnf`, RFC 7800 section 3.1: RFC 9449's `jkt`, RFC 8705's
+    /// `x5t#S256`) is worth nothing without a proof of that key, and nobody here asks for one
+    /// (revocation.md 1.9). The name alone counts: whatever it says, null too, says "not so".
+    private struct BearerClaims: Decodable {
+        let claims: WireClaims
+
+        private enum Binding: String, CodingKey { case cnf }
+
+        init(from decoder: any Decoder) throws {
+            let members = try decoder.container(keyedBy: Binding.self)
+            guard !members.contains(.cnf) else { throw AccessTokenFlaw.invalid }
+            claims = try WireClaims(from: decoder)
+        }
     }
 
     private struct WireClaims: Decodable {

@@ -118,13 +118,13 @@ extension KeyKeeper {
 
     /// Makes a signing key for `actor`, active after the time of publication unless `atOnce`.
     ///
-    /// Two statements in a transaction.
+    /// Two statements in a transaction. The operator at the terminal is nobody's account: nil.
     ///
     /// - Throws: `KeyRefusal.tooMany`; a fault where a key does not open: others could not open
     ///   this one either.
     package func makeSigningKey(
         atOnce: Bool,
-        by actor: AccountID,
+        by actor: AccountID?,
         _ trace: RequestTrace
     ) async throws -> KeyView {
         guard flaw == nil else { throw KeyFault.closed }
@@ -141,9 +141,9 @@ extension KeyKeeper {
         )
         let sealed = try masterKey.seal(bytes, context: RingKey.sealContext(id: id, use: use))
         let audit = AuditBinds(trace, entropy: entropy)
-        let made = try await database.transaction { transaction in
+        try await database.transaction { transaction in
             _ = try await transaction.first(KeyStore.lock())
-            return try await transaction.first(
+            let made = try await transaction.first(
                 KeyStore.rotate(
                     id,
                     use.algorithm,
@@ -155,8 +155,9 @@ extension KeyKeeper {
                     audit
                 )
             )
+            // In here, so that an idempotency key is not marked.
+            guard made != nil else { throw KeyRefusal.tooMany }
         }
-        guard made != nil else { throw KeyRefusal.tooMany }
         try await reload()
         return KeyView(
             id: id,

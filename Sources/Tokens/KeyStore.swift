@@ -149,7 +149,7 @@ package enum KeyStore {
         [UInt8].self,
         Int32.self,
         Timestamp.self,
-        AccountID.self,
+        AccountID?.self,
         AuditBinds.self,
         decode: { try $0.get(0, as: KeyID.self) }
     )

@@ -33,6 +33,9 @@ package final class TokenCache: Sendable {
         )
     }
 
+    /// How many are remembered.
+    package var count: Int { state.withLock { $0.young.count + $0.old.count } }
+
     /// The claims of `token`, if it was seen before.
     package func find(_ token: [UInt8]) -> AccessClaims? {
         let key = Self.hash(token)

@@ -70,6 +70,35 @@ import Web
         }
     }
 
+    @Test func `At the terminal a key is recorded as by nobody, and the limit holds (W9)`()
+        async throws
+    {
+        try await Cluster.run { cluster in
+            let made = try await cluster.rotateAtTerminal()
+            #expect(made.state == .next)
+            let recorded = try await cluster.lines(
+                """
+                SELECT (detail ->> 'key_id') || ' ' || (actor_id IS NULL) || ' ' || ip_address
+                  FROM audit_events
+                 WHERE action = 'signing-key.made'
+                """
+            )
+            #expect(recorded == ["\(made.id) true terminal"])
+            let live = """
+                SELECT count(*) FROM keys WHERE use = 'access-token' AND retired_at IS NULL
+                """
+            while try await cluster.number(live) < 16 {
+                _ = try await cluster.nodes[0].keys.makeSigningKey(
+                    atOnce: false,
+                    by: nil,
+                    cluster.trace()
+                )
+            }
+            await #expect(throws: KeyRefusal.tooMany) { try await cluster.rotateAtTerminal() }
+            #expect(try await cluster.number(live) == 16)
+        }
+    }
+
     @Test func `Tokens of a retired key are refused everywhere (W1, W3)`() async throws {
         try await Cluster.run(2) { cluster in
             _ = try await cluster.signUp()
