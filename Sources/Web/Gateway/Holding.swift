@@ -98,7 +98,7 @@ extension WebServices {
                 rights = found
             }
             let acting = try await verifier.held(by: claims.actor, at: asked)
-            try await roles.learn(held + acting)
+            try await roles.learn(held + (acting?.held.map(\.role) ?? []))
             let (snapshot, _, holds) = roles.current
             // Something may have ended while it was waited for.
             let now = verifier.standing.now
@@ -131,9 +131,9 @@ extension WebServices {
             if let organisation, rights?.organisations.contains(organisation) != true {
                 throw OrganisationChoice.notMember
             }
-            guard !snapshot.doubts(held + acting) else { throw RoleDoubt() }
-            guard claims.actor == nil || verifier.mayAct(by: acting, snapshot) else {
-                throw CredentialFlaw.revoked
+            guard !snapshot.doubts(held) else { throw RoleDoubt() }
+            if let actor = acting?.living(at: now) {
+                try checkActing(actor, actor.roles(in: organisation, on: resource), held, snapshot)
             }
             return Holding(
                 roles: held,
@@ -144,6 +144,23 @@ extension WebServices {
             )
         }
         throw ReadIndexFault.unconfirmed
+    }
+
+    /// Refuses whoever acts unless he still may, and holds all that the account holds (row 177).
+    ///
+    /// - Parameters:
+    ///   - own: what he holds where the request goes; what he may act by he holds everywhere.
+    ///   - held: what the account holds there.
+    private func checkActing(
+        _ actor: AccountRights,
+        _ own: [RoleID],
+        _ held: [RoleID],
+        _ snapshot: RoleSnapshot
+    ) throws {
+        guard !snapshot.doubts(own) else { throw RoleDoubt() }
+        guard verifier.mayAct(by: actor.unscoped, snapshot), snapshot.isWithin(held, own) else {
+            throw CredentialFlaw.revoked
+        }
     }
 }
 

@@ -130,13 +130,17 @@ extension WebServices {
         let sample = confirmation == nil ? verifier.drawSample(staleness: staleness) : nil
         switch try await verifier.judge(
             credential.token,
+            from: payer(context),
             staleness: staleness,
             after: confirmation
         ) {
         case .accepted(let found): claims = found
         case .refused(let flaw, _):
-            // A browser need not show again what opens nothing any more (row 244).
-            guard credential.source == .cookie else { throw flaw }
+            // A browser need not show again what opens nothing any more (row 244); of what nobody
+            // has looked at that is not known.
+            guard credential.source == .cookie, !flaw.isUnchecked else {
+                throw flaw.gatewayRefusal
+            }
             throw CookieRefusal(flaw, cookies: [cookies.clearingAccess])
         }
         if credential.source == .cookie { try checkBrowser(context, original, claims) }

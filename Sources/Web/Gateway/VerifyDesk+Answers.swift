@@ -132,7 +132,7 @@ extension VerifyDesk {
         }
         switch (question.credential, finding) {
         case (.unread, _): return .retaken
-        case (.flawed(let flaw), _): front.refuse(flaw)
+        case (.flawed(let flaw), _): front.refuse(flaw.gatewayRefusal)
         case (.token(let token), .flawed(let flaw)):
             let known = token.key.flatMap { moment.settled.keys[$0] }
             if let key = token.key, known == nil { return .open(.key(key)) }

@@ -221,7 +221,10 @@ final class VerifyDesk: @unchecked Sendable {
         }
         if needsCredential(route, requirements) {
             guard let place = head.token else { return .general }
-            switch recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
+            let recognised = recognise(UnsafeRawBufferPointer(rebasing: bytes[place])) {
+                payer(UnsafeRawBufferPointer(rebasing: bytes[..<head.length]), front)
+            }
+            switch recognised {
             case .success(let found):
                 if let own = found.claims.organisationID {
                     guard stays(in: own, named: organisation, requirements) else { return .general }
@@ -233,7 +236,9 @@ final class VerifyDesk: @unchecked Sendable {
             }
         }
         // Rules come first, and only after the wait.
-        if route == nil, case .flawed(let flaw) = credential { return refuse(flaw) }
+        if route == nil, case .flawed(let flaw) = credential {
+            return refuse(flaw.gatewayRefusal)
+        }
         let staleness = mode.staleness(requirements?.maximumAge)
         let isDrawn = if case .token = credential { draw.next() } else { false }
         front.question = VerifyFront.Question(
@@ -298,10 +303,27 @@ final class VerifyDesk: @unchecked Sendable {
         case unknown
     }
 
-    private func recognise(_ bytes: UnsafeRawBufferPointer) -> Result<CheckedToken, Stranger> {
+    /// Whose budget a failed check is taken from, as the general path has it; nobody asks about a
+    /// token that is remembered.
+    private func payer(_ head: UnsafeRawBufferPointer, _ front: VerifyFront) -> [UInt8]? {
+        let dispatcher = front.dispatcher
+        let client =
+            front.isPeerTrusted
+            ? dispatcher.client(of: VerifyHead.request(Array(head)), peer: front.peer) : front.peer
+        return services.verify.payer(
+            client,
+            isTrusted: dispatcher.isTrusted(client),
+            peer: front.peer
+        )
+    }
+
+    private func recognise(
+        _ bytes: UnsafeRawBufferPointer,
+        _ payer: () -> [UInt8]?
+    ) -> Result<CheckedToken, Stranger> {
         if let known = tokens.find(bytes), !known.isSpentKey(verifier) { return .success(known) }
         let text = Array(bytes)
-        switch verifier.recogniseHere(text) {
+        switch verifier.recogniseHere(text, from: payer) {
         case .flawed(let flaw): return .failure(.flaw(flaw))
         case .unknownKey: return .failure(.unknown)
         case .genuine(let claims):

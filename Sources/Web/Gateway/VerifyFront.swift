@@ -34,7 +34,7 @@ final class VerifyFront: ChannelDuplexHandler {
     private let guardian: ConnectionGuard
     private let drain: Drain
     private let reader: VerifyHeadReader
-    private let peer: IPAddress
+    let peer: IPAddress
     /// Whether the peer is a configured proxy.
     let isPeerTrusted: Bool
     private let heldLimit: Int
@@ -150,7 +150,13 @@ final class VerifyFront: ChannelDuplexHandler {
 
     private func hold(_ buffer: inout ByteBuffer) {
         guard buffer.readableBytes > 0 else { return }
-        if held.readableBytes == 0 { held = buffer } else { held.writeBuffer(&buffer) }
+        guard held.readableBytes > 0 else {
+            held = buffer
+            return
+        }
+        // What is answered would stay in front of what comes, for as long as the connection lasts.
+        held.discardReadBytes()
+        held.writeBuffer(&buffer)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

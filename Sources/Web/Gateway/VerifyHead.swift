@@ -266,6 +266,8 @@ struct VerifyHeadReader {
         case 15 where Self.folds(name, 15, "x-forwarded-uri"):
             head.forwarded.locations += 1
             head.forwarded.location = value
+        // The parser of the general path reads it as `Connection`.
+        case 16 where Self.folds(name, 16, "proxy-connection"): return false
         case 16 where Self.folds(name, 16, "x-forwarded-host"):
             head.forwarded.hosts += 1
             head.forwarded.host = value

@@ -74,7 +74,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
             return write(.init(.tooManyConnections, "This address has too many."), context)
         }
         var buffer = unwrapInboundIn(data)
-        if held.readableBytes == 0 { held = buffer } else { held.writeBuffer(&buffer) }
+        hold(&buffer)
         var step = RequestFraming.Step()
         let before = framing.place
         var violation: RequestFraming.Violation?
@@ -92,9 +92,20 @@ final class ConnectionGuard: ChannelDuplexHandler {
         }
         if let violation {
             refuse(violation, context)
-        } else if framing.closesAfter, framing.place == .head, outstanding > 0 {
-            goDeaf()
+        } else if framing.closesAfter, framing.place == .head {
+            // Answered before its body was there, nothing else will end it.
+            if outstanding > 0 { goDeaf() } else if !isDeaf { endAfterFlush(context) }
         }
+    }
+
+    private func hold(_ buffer: inout ByteBuffer) {
+        guard held.readableBytes > 0 else {
+            held = buffer
+            return
+        }
+        // What was passed on would stay in front, for as long as the connection lasts (W8).
+        held.discardReadBytes()
+        held.writeBuffer(&buffer)
     }
 
     func triggerUserOutboundEvent(

@@ -42,6 +42,7 @@ package struct Dispatcher: Sendable {
         let started = MonotonicInstant.now
         var context = makeContext(head, peer: peer, started: started)
         var pattern = "-"
+        var refusal: ProblemCode?
         var reply: Reply
         do {
             guard head.path?.utf8.first == UInt8(ascii: "/") else {
@@ -59,22 +60,31 @@ package struct Dispatcher: Sendable {
             case .wrongMethod(let routes):
                 pattern = routes[0].pattern.text
                 reply = try refuseMethod(routes, context)
+                // A preflight is answered here as well.
+                if reply.status.code == 405 { refusal = .methodNotAllowed }
             case .notFound: throw WebRefusal(.notFound)
             }
         } catch {
-            reply = render(Problem(error), context)
+            let problem = Problem(error)
+            refusal = problem.code
+            reply = render(problem, context)
             // After these, bytes of this request may still be on their way.
             reply.closesConnection = error is BrokenRequest || reply.status.code == 413
             // A page of an allowed origin may read its problems as well.
             origins.addCORS(to: &reply.headers, request: context.headers)
         }
         finish(&reply, id: context.id, now: context.now)
-        log(context, pattern, reply, since: started)
+        log(context, pattern, reply, refusal, since: started)
         return reply
     }
 
     /// Whether a peer is a configured proxy, as `RequestContext.isPeerTrusted` says.
     func isTrusted(_ peer: IPAddress) -> Bool { addresses.isTrusted(peer) }
+
+    /// Whose request it is, as `RequestContext.clientAddress` says.
+    func client(of head: HTTPRequest, peer: IPAddress) -> IPAddress {
+        addresses.find(peer: peer, forwardedFor: head.headerFields[values: .forwardedFor])
+    }
 
     /// The refusal of a request that was judged before it became one here: rendered, dressed and
     /// logged as `answer` does it.
@@ -86,10 +96,11 @@ package struct Dispatcher: Sendable {
     ) -> Reply {
         let started = MonotonicInstant.now
         let context = makeContext(head, peer: peer, started: started)
-        var reply = render(Problem(error), context)
+        let problem = Problem(error)
+        var reply = render(problem, context)
         origins.addCORS(to: &reply.headers, request: context.headers)
         finish(&reply, id: context.id, now: context.now)
-        log(context, route, reply, since: started)
+        log(context, route, reply, problem.code, since: started)
         return reply
     }
 
@@ -99,7 +110,8 @@ package struct Dispatcher: Sendable {
     func logPassed(route: String, peer: IPAddress, head: () -> HTTPRequest) {
         guard logger.logLevel <= .debug else { return }
         let started = MonotonicInstant.now
-        log(makeContext(head(), peer: peer, started: started), route, Reply(200), since: started)
+        let context = makeContext(head(), peer: peer, started: started)
+        log(context, route, Reply(200), nil, since: started)
     }
 
     /// The answer to bytes that never became a request: framing errors, timeouts.
@@ -131,12 +143,14 @@ package struct Dispatcher: Sendable {
         let target = head.path ?? ""
         let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
         let headers = head.headerFields
+        let client = self.client(of: head, peer: peer)
         return RequestContext(
             id: RequestID(at: now, entropy: entropy),
             now: now,
             deadline: Deadline(started + settings.limits.requestTime),
             timeAllowed: settings.limits.requestTime,
-            clientAddress: addresses.find(peer: peer, forwardedFor: headers[values: .forwardedFor]),
+            clientAddress: client,
+            isClientTrusted: addresses.isTrusted(client),
             peerAddress: peer,
             isPeerTrusted: addresses.isTrusted(peer),
             userAgent: RequestContext.cleanUserAgent(headers[.userAgent]),
@@ -193,6 +207,7 @@ package struct Dispatcher: Sendable {
         _ context: RequestContext,
         _ pattern: String,
         _ reply: Reply,
+        _ refusal: ProblemCode?,
         since started: MonotonicInstant
     ) {
         guard logger.logLevel <= .info else { return }
@@ -204,6 +219,8 @@ package struct Dispatcher: Sendable {
             "duration_us": .string(String((MonotonicInstant.now - started).wholeMicroseconds)),
             "address": .string(context.clientAddress.description),
         ]
+        // 403 alone does not tell a lack of permission from a call out of a wrong network.
+        if let refusal { metadata["problem"] = .string(refusal.rawValue) }
         if let id = context.headers[.requestID], TraceRules.isRequestID(id) {
             metadata["upstream_request_id"] = .string(id)
         }

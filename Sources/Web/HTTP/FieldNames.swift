@@ -11,6 +11,7 @@ extension HTTPField.Name {
     package static let requestID = known("X-Request-Id")
     package static let traceParent = known("traceparent")
     package static let forwardedFor = known("X-Forwarded-For")
+    package static let proxyConnection = known("Proxy-Connection")
     package static let csrfToken = known("X-CSRF-Token")
     package static let secFetchSite = known("Sec-Fetch-Site")
     package static let idempotencyKey = known("Idempotency-Key")

@@ -201,7 +201,8 @@ package struct HTTPServer: Service {
 
     /// Whether the connection ends after this request; as `HeadFacts` sees it.
     private static func asksForEnd(_ headers: HTTPFields) -> Bool {
-        let options = headers[values: .connection].flatMap { $0.split(separator: ",") }
+        let fields = headers[values: .connection] + headers[values: .proxyConnection]
+        let options = fields.flatMap { $0.split(separator: ",") }
         return headers.contains(.upgrade)
             || options.contains { option in
                 option.filter { $0 != " " && $0 != "\t" }.lowercased() == "close"

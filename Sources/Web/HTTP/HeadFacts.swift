@@ -98,7 +98,10 @@ struct HeadFacts {
         case 4 where Self.equal(name, "host"): try readHost(value)
         case 14 where Self.equal(name, "content-length"): try readLength(value, limits)
         case 17 where Self.equal(name, "transfer-encoding"): try readEncoding(value)
-        case 10 where Self.equal(name, "connection"): readConnection(value)
+        // The parser behind reads the second name, which is in no standard, as the first.
+        case 10 where Self.equal(name, "connection"),
+            16 where Self.equal(name, "proxy-connection"):
+            readConnection(value)
         // Upgrades are not offered; the parser behind stops reading at one, so we end there.
         case 7 where Self.equal(name, "upgrade"): closes = true
         default: break

@@ -9,9 +9,10 @@ package enum HeadRules {
         return table
     }()
 
-    /// The methods that the parser behind the guard knows.
+    /// The methods that the parser behind the guard knows, and names as they came: `M-SEARCH` it
+    /// calls `MSEARCH`, and a rule for one would not be found for the other.
     package static let methods: Set<String> = [
-        "ACL", "BIND", "CHECKOUT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK", "M-SEARCH",
+        "ACL", "BIND", "CHECKOUT", "COPY", "DELETE", "GET", "HEAD", "LINK", "LOCK",
         "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "OPTIONS", "PATCH", "POST",
         "PROPFIND", "PROPPATCH", "PURGE", "PUT", "REBIND", "REPORT", "SEARCH", "SOURCE",
         "SUBSCRIBE", "TRACE", "UNBIND", "UNLINK", "UNLOCK", "UNSUBSCRIBE",

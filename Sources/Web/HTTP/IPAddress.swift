@@ -15,7 +15,7 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     /// 127.0.0.1, which also stands for the peer of a Unix socket.
     package static let loopback = IPAddress(unchecked: [127, 0, 0, 1])
 
-    private init(unchecked bytes: [UInt8]) { self.bytes = bytes }
+    fileprivate init(unchecked bytes: [UInt8]) { self.bytes = bytes }
 
     /// Reads one address; nil for anything else, white space included.
     package init?(_ text: some StringProtocol) {
@@ -44,27 +44,61 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A block of addresses in CIDR form.
-package struct IPNetwork: Hashable, Sendable {
+package struct IPNetwork: Hashable, Sendable, CustomStringConvertible {
     private let base: IPAddress
     private let prefixBits: Int
 
     /// Reads `10.0.0.0/8`, `fd00::/8`, or one address; nil when bits beyond the prefix are set,
     /// which is more often a slip than a wish.
+    ///
+    /// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: the prefix counts the bits of what was written.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count <= 2, let base = IPAddress(parts[0]) else { return nil }
         let all = base.bytes.count * 8
         var bits = all
         if parts.count == 2 {
-            guard let given = Int(parts[1]), String(given) == parts[1], (0...all).contains(given)
-            else { return nil }
-            bits = given
+            guard let given = Int(parts[1]), String(given) == parts[1], given >= 0 else {
+                return nil
+            }
+            bits = given - Self.bitsBefore(base, writtenAs: parts[0])
+            // A shorter prefix of a mapped address cuts the ones that say that it is mapped.
+            guard (0...all).contains(bits) else { return nil }
         }
         self.base = base
         prefixBits = bits
         for bit in bits..<max(bits, all) where base.bytes[bit / 8] >> (7 - bit % 8) & 1 == 1 {
             return nil
         }
+    }
+
+    private init(of address: IPAddress, bits: Int) {
+        var bytes = address.bytes
+        for bit in bits..<(bytes.count * 8) { bytes[bit / 8] &= ~(0x80 >> UInt8(bit % 8)) }
+        base = IPAddress(unchecked: bytes)
+        prefixBits = bits
+    }
+
+    /// The block that was probably meant by a text which is none; nil where nobody can tell.
+    package static func closest(to text: String) -> IPNetwork? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let address = IPAddress(parts[0]), let given = Int(parts[1]) else {
+            return nil
+        }
+        let before = bitsBefore(address, writtenAs: parts[0])
+        let bits = given >= before ? given - before : given
+        guard (0...(address.bytes.count * 8)).contains(bits) else { return nil }
+        return IPNetwork(of: address, bits: bits)
+    }
+
+    /// How many bits of a written address come before those that are kept: 96 of a mapped one.
+    private static func bitsBefore(_ address: IPAddress, writtenAs text: Substring) -> Int {
+        address.bytes.count == 4 && text.utf8.contains(UInt8(ascii: ":")) ? 96 : 0
+    }
+
+    /// The block as it is written; one address without a prefix.
+    package var description: String {
+        prefixBits == base.bytes.count * 8 ? base.description : "\(base)/\(prefixBits)"
     }
 
     /// Whether `address` is in the block.

@@ -21,6 +21,8 @@ package struct RequestContext: Sendable {
     let timeAllowed: Duration
     /// Whose request it is.
     package let clientAddress: IPAddress
+    /// Whether that is a configured proxy, which has not told whose request it is.
+    let isClientTrusted: Bool
     /// The other end of the socket: a gateway, or the client itself.
     package let peerAddress: IPAddress
     /// Whether the peer is a configured proxy, whose forwarding headers may be believed.
@@ -110,12 +112,20 @@ package struct Caller: Sendable {
     package let source: Source
     /// How far the permission reaches that opened the gate.
     package let realm: Realm
+    /// The permission that opened the gate; nil where none was asked for.
+    package let permission: AdminPermission?
 
     /// A caller.
-    package init(claims: AccessClaims, source: Source, realm: Realm = .everywhere) {
+    package init(
+        claims: AccessClaims,
+        source: Source,
+        realm: Realm = .everywhere,
+        permission: AdminPermission? = nil
+    ) {
         self.claims = claims
         self.source = source
         self.realm = realm
+        self.permission = permission
     }
 }
 

@@ -40,15 +40,49 @@ import Web
     @Test func `networks are parsed strictly`() {
         for good in [
             "10.0.0.0/8", "::/0", "0.0.0.0/0", "192.168.1.1", "192.168.1.1/32", "fd00::/8",
+            "::ffff:10.0.0.0/104", "::ffff:192.168.1.1",
         ] {
             #expect(IPNetwork(good) != nil, "\(good)")
         }
         for bad in [
             "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/08", "10.0.0.0/", "/8", "x", "10/8",
-            "10.0.0.0/-1", "fd00::1/8", "10.0.0.0/8/8",
+            "10.0.0.0/-1", "fd00::1/8", "10.0.0.0/8/8", "::ffff:10.0.0.0/8", "::ffff:10.0.0.0/95",
+            "::ffff:10.0.0.0/129", "::ffff:10.0.0.1/104", "10.0.0.0/104",
+            "::ffff:10.0.0.0/-9223372036854775808",
         ] {
             #expect(IPNetwork(bad) == nil, "\(bad)")
         }
+    }
+
+    @Test func `an IPv4 network holds its addresses however both are written`() throws {
+        for network in ["10.20.0.0/16", "::ffff:10.20.0.0/112", "::ffff:a14:0/112"] {
+            let block = try #require(IPNetwork(network))
+            #expect(block.description == "10.20.0.0/16")
+            for (address, isInside) in [
+                ("10.20.7.1", true), ("::ffff:10.20.7.1", true), ("::ffff:a14:701", true),
+                ("10.21.0.1", false), ("::ffff:10.21.0.1", false), ("::10.20.7.1", false),
+            ] {
+                let found = block.contains(try #require(IPAddress(address)))
+                #expect(found == isInside, "\(address) in \(network)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("10.0.0.1/8", "10.0.0.0/8"), ("10.0.0.0/08", "10.0.0.0/8"), ("fd00::1/8", "fd00::/8"),
+        ("192.168.1.255/28", "192.168.1.240/28"), ("::ffff:10.0.0.1/104", "10.0.0.0/8"),
+        ("::ffff:10.0.0.1/8", "10.0.0.0/8"), ("10.0.0.1/+32", "10.0.0.1"),
+        ("1.2.3.4/0", "0.0.0.0/0"),
+    ])
+    func `what is almost a network is told with the one that was meant`(text: String, meant: String)
+    {
+        #expect(IPNetwork(text) == nil)
+        #expect(IPNetwork.closest(to: text)?.description == meant)
+    }
+
+    @Test(arguments: ["", "office", "10.0.0.0/33", "10.0.0.1:80", "10.0.0.0/", "10/8", "::1/x"])
+    func `what cannot be told is not guessed at`(text: String) {
+        #expect(IPNetwork.closest(to: text) == nil)
     }
 
     @Test func `a network holds its own addresses and no others`() throws {

@@ -190,6 +190,7 @@ import Web
             let line = lines[0].metadata
             #expect(line["route"] == "/v1/echoes/{id}")
             #expect(line["status"] == "401")
+            #expect(line["problem"] == "token-missing")
             #expect(line["address"] == "127.0.0.1")
             #expect(line["upstream_request_id"] == "upstream-0001")
             #expect(line["request_id"] == answer["X-Request-Id"])
@@ -198,6 +199,24 @@ import Web
         }
         try await ask("GET", "/verify", ["X-Request-Id: a\"b c=d"]) { _, server in
             #expect(server.logs.lines[0].metadata["upstream_request_id"] == nil)
+        }
+    }
+
+    @Test(arguments: [
+        ("GET", "/verify", ""), ("GET", "/nowhere", "not-found"),
+        ("GET", "/v1/broken", "store-unavailable"),
+        ("PUT", "/v1/echoes", "method-not-allowed"), ("GET", "/v1/echoes", "token-missing"),
+    ])
+    func `the line of a refused request names its problem, and no other does (row 305)`(
+        method: String,
+        path: String,
+        problem: String
+    ) async throws {
+        try await ask(method, path) { _, server in
+            let lines = server.logs.lines.filter { $0.message == "request" }
+            #expect(lines.count == 1)
+            let named = lines.first?.metadata["problem"] ?? ""
+            #expect(named == problem)
         }
     }
 
