@@ -38,7 +38,7 @@ package struct APIKey: Hashable, Sendable {
         digest = Array(SHA256.hash(data: body))
     }
 
-    /// Makes a key; its text is shown once and kept nowhere.
+    /// Makes a key; its text is for the answer that gives it away, and for no table of keys.
     package static func make(_ id: APIKeyID, entropy: Entropy) -> (key: APIKey, text: Secret) {
         let body = id.bytes + entropy.bytes(secretBytes)
         var text = prefix

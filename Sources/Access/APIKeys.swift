@@ -210,6 +210,8 @@ extension Grants {
         let reach = try await Self.read(account, transaction).narrowed(to: limit)
         guard held.covers(reach) else { throw GrantRefusal.notHeld }
         guard held.covers(reach, for: .until(end)) else { throw GrantRefusal.endsSooner }
+        // A key that is narrowed shows no roles.
+        if limit == nil { try await allowNames(heldBy: account, for: .until(end)) }
         // What the account gets one day is the key's too, unless it is narrowed.
         let makes = AdminPermission.servicesWrite.rawValue
         try allow((limit ?? []) + [makes], in: .everywhere, for: .until(end))

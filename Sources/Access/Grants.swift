@@ -2,41 +2,10 @@
 // than he holds it, nobody changes himself, nobody changes somebody who holds more, and there is
 // always an administrator (W12). Everything is read in the transaction of the change, under the
 // locks of those it concerns, so that two changes at once cannot both rest on what the other takes
-// away (rows 169 to 172).
+// away (rows 169 to 172); so is whether who changes may do so still (W1, W11, decision 19).
 import Postgres
 package import Primitives
 package import Revocation
-
-/// Who changes something, and how far he may.
-package struct Grantor: Sendable {
-    /// Whose account it is; nil for the operator at the terminal, who has none, also in journals.
-    package let actor: AccountID?
-    /// What his key is narrowed to; nil for all that the account may.
-    package let narrowedTo: [String]?
-    /// How far the permission reaches by which he came.
-    package let realm: Realm
-
-    /// Who gives.
-    package init(account: AccountID, narrowedTo: [String]?, realm: Realm) {
-        self.init(actor: account, narrowedTo: narrowedTo, realm: realm)
-    }
-
-    private init(actor: AccountID?, narrowedTo: [String]?, realm: Realm) {
-        self.actor = actor
-        self.narrowedTo = narrowedTo
-        self.realm = realm
-    }
-
-    /// The operator at the terminal: whoever has the database holds all there is, and is bound by
-    /// the last administrator alone (W12).
-    package static let terminal = Grantor(actor: nil, narrowedTo: nil, realm: .everywhere)
-
-    /// Whose account it is, for what the terminal cannot do; a bug where it does.
-    package var account: AccountID {
-        guard let actor else { preconditionFailure("the operator at the terminal has no account") }
-        return actor
-    }
-}
 
 /// Why rights cannot be changed so.
 package enum GrantRefusal: Refusal, Equatable {
@@ -50,6 +19,10 @@ package enum GrantRefusal: Refusal, Equatable {
     case isSelf
     /// Nobody would be left.
     case lastAdministrator
+    /// What the caller showed was taken back after he was let in.
+    case outdated
+    /// The caller was let in, and has lost since what let him in.
+    case notPermitted
 
     package var code: ProblemCode {
         switch self {
@@ -58,6 +31,8 @@ package enum GrantRefusal: Refusal, Equatable {
         case .endsSooner: .validationFailed
         case .isSelf: .selfChangeRefused
         case .lastAdministrator: .lastAdministrator
+        case .outdated: .tokenRevoked
+        case .notPermitted: .permissionDenied
         }
     }
 
@@ -79,7 +54,8 @@ package struct Grants: Sendable {
     ///
     /// The first statements of a transaction: signatures are locked before any other row, in the
     /// order of their ids. A delegate's organisation stays as it is meanwhile; that lock is no
-    /// row's and comes first.
+    /// row's and comes first. Whoever was disabled, signed out or demoted since he was let in is
+    /// refused: he may have waited for these locks while that was done.
     package init(
         _ transaction: RevokingTransaction,
         by grantor: Grantor,
@@ -103,10 +79,37 @@ package struct Grants: Sendable {
         let before = others.filter { $0 < actor }
         if !before.isEmpty { _ = try await transaction.rows(GrantStore.lock(before)) }
         _ = try await transaction.rows(GrantStore.share(actor))
+        try await Self.check(actor, grantor.credential, transaction)
         let after = others.filter { $0 > actor }
         if !after.isEmpty { _ = try await transaction.rows(GrantStore.lock(after)) }
         held = try await Self.read(actor, transaction, withDisabled: false)
             .narrowed(to: grantor.narrowedTo)
+        if let permission = grantor.permission {
+            let place = grantor.realm.organisationID.map(RoleScope.organisation) ?? .everywhere
+            guard held.covers(permission.rawValue, in: place) else {
+                throw GrantRefusal.notPermitted
+            }
+        }
+    }
+
+    /// Refuses where the account of the caller may not be used any more, or what he showed.
+    ///
+    /// After the lock on his signature, which stands in the way of both; a statement of its own,
+    /// because the one that waited for the lock has the snapshot of before.
+    private static func check(
+        _ actor: AccountID,
+        _ credential: Grantor.Credential?,
+        _ transaction: RevokingTransaction
+    ) async throws {
+        let found = try await transaction.first(
+            GrantStore.findActor(
+                actor,
+                credential?.generation,
+                credential?.session,
+                credential?.key
+            )
+        )
+        guard found != nil else { throw GrantRefusal.outdated }
     }
 
     /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.
@@ -125,13 +128,14 @@ package struct Grants: Sendable {
     }
 
     /// Refuses unless the caller holds all that `roles` permit wherever `scope` reaches, so long
-    /// as he gives it for.
+    /// as he gives it for; and the roles themselves where they are names alone.
     package func allowGiving(
         _ roles: [RoleID],
         in scope: RoleScope,
         for time: HeldTime = .now
     ) async throws {
         try allow(try await permissions(of: roles), in: scope, for: time)
+        try await allowNames(of: roles, in: scope, for: time)
     }
 
     /// What `roles` permit, with all that they include.
@@ -211,6 +215,37 @@ enum GrantStore {
         "grants.share",
         "SELECT g.account_id FROM account_signatures g WHERE g.account_id = $1 FOR SHARE",
         binds: AccountID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
+    )
+
+    /// Him who changes, if his account is active, what he showed is of generation `$2`, and
+    /// neither session `$3` nor key `$4` is over; nil for what he did not show.
+    static let findActor = Statement(
+        "grants.find_actor",
+        """
+        SELECT a.id
+          FROM accounts a
+          JOIN account_signatures g ON g.account_id = a.id
+         WHERE a.id = $1
+           AND a.state = 'active'
+           AND ($2::bigint IS NULL OR g.generation = $2)
+           AND ($3::uuid IS NULL
+                OR EXISTS (SELECT
+                             FROM sessions s
+                            WHERE s.id = $3
+                              AND s.account_id = a.id
+                              AND s.revoked_at IS NULL))
+           AND ($4::uuid IS NULL
+                OR EXISTS (SELECT
+                             FROM api_keys k
+                            WHERE k.id = $4
+                              AND k.account_id = a.id
+                              AND k.revoked_at IS NULL))
+        """,
+        binds: AccountID.self,
+        Int64?.self,
+        SessionID?.self,
+        APIKeyID?.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )
 
@@ -332,7 +367,7 @@ enum GrantStore {
 
     static var statements: [StatementInfo] {
         [
-            lock.info, share.info, lockRole.info, isMember.info, permissions.info,
+            lock.info, share.info, findActor.info, lockRole.info, isMember.info, permissions.info,
             permissionsOf.info, findSeat.info, findAdministrator.info,
         ]
     }

@@ -112,11 +112,7 @@ extension Organisations {
         try Self.check(id, grantor.realm)
         let binds = AuditBinds(trace, entropy: entropy)
         // The realm has been looked at; he who is to come in is outside of it.
-        let reach = Grantor(
-            account: grantor.account,
-            narrowedTo: grantor.narrowedTo,
-            realm: .everywhere
-        )
+        let reach = grantor.anywhere
         return try await revoker.transaction { transaction in
             _ = try await transaction.rows(OrganisationStore.share(id))
             let grants = try await Grants(transaction, by: reach, changing: [account])

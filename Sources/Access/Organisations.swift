@@ -134,11 +134,14 @@ package struct Organisations: Sendable {
                 grantor.account,
                 binds
             )
-            // A transaction, though of one statement: an idempotency key is marked in it.
-            guard let made = try await revoker.transaction({ try await $0.first(query) }) else {
-                throw OrganisationRefusal.limitReached
+            // A transaction, though of one statement: an idempotency key is marked in it, or not
+            // where it is refused.
+            return try await revoker.transaction { transaction in
+                guard let made = try await transaction.first(query) else {
+                    throw OrganisationRefusal.limitReached
+                }
+                return made
             }
-            return made
         } catch let error as PostgresError where error.isUniqueViolation(of: Self.nameKey) {
             throw OrganisationRefusal.nameTaken
         }

@@ -1,5 +1,5 @@
 // The permissions there are: names with a description, declared before a role can hold them, so
-// that a misspelt one is refused and not granted to nobody. Watchword's own cannot be removed.
+// that a misspelt one is refused and not granted to nobody. Watchword's own stay as they are.
 import Audit
 package import Postgres
 package import Primitives
@@ -66,19 +66,22 @@ package struct PermissionRegistry: Sendable {
             binds
         )
         do {
-            // A transaction, though of one statement: an idempotency key is marked in it.
-            guard let made = try await database.transaction({ try await $0.first(query) }) else {
-                throw RoleRefusal.limitReached
+            // A transaction, though of one statement: an idempotency key is marked in it, or not
+            // where it is refused.
+            return try await database.transaction { transaction in
+                guard let made = try await transaction.first(query) else {
+                    throw RoleRefusal.limitReached
+                }
+                return made
             }
-            return made
         } catch let error as PostgresError where error.isUniqueViolation(of: "permissions_pkey") {
             throw RoleRefusal.nameTaken
         }
     }
 
-    /// Describes one anew.
+    /// Describes one anew; not one of Watchword's own, whose descriptions say what its gates ask.
     ///
-    /// - Throws: `RoleRefusal.notFound`; or a fault.
+    /// - Throws: `RoleRefusal.notFound`, `.builtIn`; or a fault.
     package func describe(
         _ name: String,
         as description: String,
@@ -94,8 +97,10 @@ package struct PermissionRegistry: Sendable {
                 binds
             )
         )
-        guard let changed else { throw RoleRefusal.notFound }
-        return changed
+        if let changed { return changed }
+        // No permission becomes built in or ceases to be, so what is there still is the reason.
+        let found = try await database.first(PermissionStore.find(name))
+        throw found == nil ? RoleRefusal.notFound : RoleRefusal.builtIn
     }
 
     /// Takes one away that no role holds by name.
@@ -185,6 +190,7 @@ enum PermissionStore {
             UPDATE permissions
                SET description = $2
              WHERE name = $1
+               AND NOT built_in
             RETURNING name, description, built_in, created_at
         ), \(AuditLog.append(
             as: "audited",

@@ -1,8 +1,8 @@
 // Making and changing permissions and roles. A change of what a role permits is in force at every
 // gateway when it is answered (W11): the role's new version goes into the revocation log in the
 // transaction of the change, and every node reads the role before it answers the batch that reveals
-// it (revocation.md H27). Changes of roles wait for one another: they are few, and so no two of
-// them can close a circle together.
+// it (revocation.md H27). Changes of roles wait for one another, first of all, for they are few: so
+// no two of them close a circle together, and nobody rests on a right that another takes meanwhile.
 import Audit
 package import Postgres
 package import Primitives
@@ -80,6 +80,8 @@ package enum RoleRefusal: Refusal, Equatable {
     case cycle
     /// There are as many as there may be.
     case limitReached
+    /// The role, or one that includes it, would stand for more roles than one may.
+    case reachesTooFar
     /// It is of another version by now.
     case versionMismatch
     /// Some permissions are not declared.
@@ -94,10 +96,18 @@ package enum RoleRefusal: Refusal, Equatable {
         case .builtIn: .builtIn
         case .inUse: .inUse
         case .cycle: .roleCycle
-        case .limitReached: .limitReached
+        case .limitReached, .reachesTooFar: .limitReached
         case .versionMismatch: .versionMismatch
         case .unknownPermission, .unknownRole: .validationFailed
         }
+    }
+    package var detail: String? {
+        guard self == .reachesTooFar else { return nil }
+        return """
+            A role stands for \(RoleAdministration.reachLimit) roles at most, by \
+            \(RoleAdministration.wayLimit) inclusions; this one, or one that includes it, would \
+            stand for more.
+            """
     }
     package var memberErrors: [MemberError] {
         switch self {
@@ -118,6 +128,14 @@ package struct RoleAdministration: Sendable {
     package static let permissionLimit = 1000
     /// The most roles that one role includes by itself.
     package static let inclusionLimit = 100
+    /// The most roles that one stands for: itself and all that it includes, however deep.
+    ///
+    /// Every node keeps their ids with each role, 40 MB for as many roles as there may be.
+    package static let reachLimit = 256
+    /// The most inclusions by which it stands for them.
+    ///
+    /// A node that reads all roles walks them for each: ten million steps, a second or so.
+    package static let wayLimit = 1000
 
     let revoker: Revoker
     let database: any PostgresExecutor
@@ -173,11 +191,14 @@ package struct RoleAdministration: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await mendingNames {
             try await revoker.transaction { transaction in
-                let grants = try await Grants(transaction, by: grantor)
+                // What the maker holds is read under the lock: whoever takes it from him by a
+                // change of a role has been waited for.
                 _ = try await transaction.rows(RoleStore.lockAll())
+                let grants = try await Grants(transaction, by: grantor)
                 guard try await transaction.first(RoleStore.count()) ?? 0 < Self.limit else {
                     throw RoleRefusal.limitReached
                 }
+                try await grants.allowNaming(name)
                 _ = try await transaction.first(
                     RoleStore.insert(
                         id,
@@ -185,11 +206,14 @@ package struct RoleAdministration: Sendable {
                         change.description ?? "",
                         change.isDefault ?? false,
                         grantor.actor,
-                        binds
+                        binds,
+                        RoleRecord(of: change, to: nil)
                     )
                 )
                 try await define(id, change, transaction)
-                try await Self.allowDefining(id, as: change, before: [], grants)
+                // A name that nothing asks for is anybody's to choose.
+                let new = Grants.RoleReach(permissions: [], names: [id])
+                try await Self.allowDefining(id, as: change, before: new, grants)
                 return try await view(id, transaction)
             }
         }
@@ -209,8 +233,8 @@ package struct RoleAdministration: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await mendingNames {
             try await revoker.transaction { transaction in
-                let grants = try await Grants(transaction, by: grantor)
                 _ = try await transaction.rows(RoleStore.lockAll())
+                let grants = try await Grants(transaction, by: grantor)
                 let before = try await view(id, transaction)
                 guard version.matches(before.definition.version) else {
                     throw RoleRefusal.versionMismatch
@@ -221,8 +245,13 @@ package struct RoleAdministration: Sendable {
                     throw RoleRefusal.builtIn
                 }
                 // Nobody changes a role that holds what he does not, to more or to less.
-                let permitted = try await grants.permissions(of: [id])
-                try grants.allow(permitted, in: .everywhere)
+                let reach = try await grants.allowChanging(id)
+                if let name = change.name, name != before.definition.name {
+                    try await grants.allowNaming(before.definition.name)
+                    try await grants.allowNaming(name)
+                }
+                let record = RoleRecord(of: change, to: before)
+                if record.isEmpty { return before }
                 let isChanged = try await transaction.first(
                     RoleStore.update(
                         id,
@@ -231,12 +260,15 @@ package struct RoleAdministration: Sendable {
                         change.isDefault,
                         grantor.actor,
                         binds,
-                        Array((change.permissions ?? []).prefix(100))
+                        record
                     )
                 )
                 guard isChanged != nil else { throw RoleRefusal.notFound }
                 try await define(id, change, transaction)
-                try await Self.allowDefining(id, as: change, before: permitted, grants)
+                // What it is emptied of he held; its name is what is left of that.
+                let known = change.isDefault == true ? [] : reach.names.union([id])
+                let former = Grants.RoleReach(permissions: reach.permissions, names: known)
+                try await Self.allowDefining(id, as: change, before: former, grants)
                 return try await view(id, transaction)
             }
         }
@@ -255,11 +287,11 @@ package struct RoleAdministration: Sendable {
     ) async throws -> Int64 {
         let binds = AuditBinds(trace, entropy: entropy)
         return try await revoker.transaction { transaction in
-            let grants = try await Grants(transaction, by: grantor)
             _ = try await transaction.rows(RoleStore.lockAll())
+            let grants = try await Grants(transaction, by: grantor)
             let before = try await view(id, transaction)
             if before.isBuiltIn { throw RoleRefusal.builtIn }
-            try await grants.allowGiving([id], in: .everywhere)
+            _ = try await grants.allowChanging(id)
             let version = try await transaction.first(
                 RoleStore.remove(
                     id,
@@ -278,17 +310,18 @@ package struct RoleAdministration: Sendable {
     private static func allowDefining(
         _ id: RoleID,
         as change: RoleChange,
-        before: [String],
+        before: Grants.RoleReach,
         _ grants: Grants
     ) async throws {
         let permitted = try await grants.permissions(of: [id])
         try grants.allow(permitted, in: .everywhere)
-        let known = change.isDefault == true ? [] : Set(before)
+        let known = change.isDefault == true ? [] : Set(before.permissions)
         let isLasting = permitted.allSatisfy { permission in
             known.contains(permission)
                 || grants.held.covers(permission, in: .everywhere, for: .until(nil))
         }
         guard isLasting else { throw GrantRefusal.notHeld }
+        try await grants.allowLasting(id, besides: before.names)
     }
 
     /// Puts a role's permissions and inclusions in place.
@@ -305,14 +338,21 @@ package struct RoleAdministration: Sendable {
             _ = try await transaction.execute(RoleStore.addPermissions(id, permissions))
         }
         if let includes = change.includes {
+            // The API counts them too, the terminal does not.
+            guard includes.count <= Self.inclusionLimit else { throw RoleRefusal.limitReached }
             guard !includes.contains(id) else { throw RoleRefusal.cycle }
             let known = try await transaction.rows(RoleStore.living(includes))
             let missing = includes.indices.filter { !known.contains(includes[$0]) }
             guard missing.isEmpty else { throw RoleRefusal.unknownRole(missing) }
             _ = try await transaction.execute(RoleStore.dropInclusions(id, includes))
-            _ = try await transaction.execute(RoleStore.addInclusions(id, includes))
+            let added = try await transaction.execute(RoleStore.addInclusions(id, includes))
+            // What is only cut is always allowed, also where there was too much.
+            guard added > 0 else { return }
             guard try await transaction.first(RoleStore.findCircle(id)) == nil else {
                 throw RoleRefusal.cycle
+            }
+            guard try await transaction.first(RoleStore.findOverreach(id)) == nil else {
+                throw RoleRefusal.reachesTooFar
             }
         }
     }

@@ -15,11 +15,16 @@ package struct RoleScope: Hashable, Sendable, CustomStringConvertible {
 
     private init(checked text: String) { self.text = text }
 
-    /// A scope of the form `type:name[/…][/*]`; nil for anything else.
+    /// A scope of the form `type:name[/…][/*]`; nil for anything else, and for the id of an
+    /// organisation that is spelled otherwise than ids are.
+    ///
+    /// The SQL that takes what is held in an organisation away compares with `'org:' || id`: a
+    /// spelling that only we read as the organisation would outlast the membership.
     package init?(_ text: String) {
         let resource = text.hasSuffix("/*") ? String(text.dropLast(2)) : text
         guard Self.isResource(resource) else { return nil }
         self.text = text
+        if let organisation = organisationID, text != "org:\(organisation)" { return nil }
     }
 
     /// What is held in `organisation`.

@@ -76,15 +76,16 @@ package struct RoleSnapshot: Sendable {
 
     /// `ids`, and every role that includes one of them.
     private func ancestors(of ids: Set<RoleID>) -> Set<RoleID> {
-        var found = ids
-        var isGrowing = true
-        while isGrowing {
-            isGrowing = false
-            for (id, role) in roles
-            where !found.contains(id) && role.includes.contains(where: found.contains) {
-                found.insert(id)
-                isGrowing = true
-            }
+        // Once through all inclusions, however long the ways are.
+        var above: [RoleID: [RoleID]] = [:]
+        for (id, role) in roles {
+            for included in role.includes { above[included, default: []].append(id) }
+        }
+        var found: Set<RoleID> = []
+        var open = Array(ids)
+        while let next = open.popLast() {
+            guard found.insert(next).inserted else { continue }
+            open += above[next] ?? []
         }
         return found
     }
@@ -122,6 +123,13 @@ package struct RoleSnapshot: Sendable {
         var all = PermissionSet()
         all.formUnion(ids.compactMap { roles[$0]?.whole })
         return all.names(numbers).sorted()
+    }
+
+    /// Whether all that `ids` permit is permitted by `others` too; `orders:*` by nothing less.
+    package func isWithin(_ ids: [RoleID], _ others: [RoleID]) -> Bool {
+        var held = HeldPermissions()
+        held.add(.everywhere, until: nil, permissions(of: others))
+        return permissions(of: ids).allSatisfy { held.covers($0, in: .everywhere) }
     }
 
     /// By which of `ids`, and through which of the roles it includes, `permission` is given.

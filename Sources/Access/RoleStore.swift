@@ -99,7 +99,7 @@ enum RoleStore {
             .roleCreated,
             account: "NULL",
             actor: "$5::uuid",
-            detail: "jsonb_build_object('role_id', made.id, 'name', made.name)",
+            detail: RoleRecord.detail(of: "made", first: 10),
             from: "made",
             binds: 6
         ))
@@ -112,6 +112,7 @@ enum RoleStore {
         Bool.self,
         AccountID?.self,
         AuditBinds.self,
+        RoleRecord.self,
         decode: { try $0.get(0, as: RoleID.self) }
     )
 
@@ -141,10 +142,7 @@ enum RoleStore {
             .roleChanged,
             account: "NULL",
             actor: "$5::uuid",
-            detail: """
-                jsonb_build_object('role_id', changed.id, 'name', changed.name,
-                    'permissions', to_jsonb($10::text[]))
-                """,
+            detail: RoleRecord.detail(of: "changed", first: 10),
             from: "changed",
             binds: 6
         )), \(Outbox.append(
@@ -164,7 +162,7 @@ enum RoleStore {
         Bool?.self,
         AccountID?.self,
         AuditBinds.self,
-        [String].self,
+        RoleRecord.self,
         decode: { try $0.get(0, as: Int64.self) }
     )
 
@@ -288,11 +286,50 @@ enum RoleStore {
         decode: { try $0.get(0, as: RoleID.self) }
     )
 
+    /// A role that stands for more than one may: `$1`, or one that includes it, however deep.
+    ///
+    /// All are followed at once, and no further than `pairLimit` in all.
+    static let findOverreach = Statement(
+        "roles.find_overreach",
+        """
+        WITH RECURSIVE above AS (
+            SELECT $1::uuid AS id
+            UNION
+            SELECT i.role_id FROM above a JOIN role_includes i ON i.included_id = a.id
+        ), reach AS (
+            SELECT a.id AS top, a.id FROM above a
+            UNION
+            SELECT r.top, i.included_id FROM reach r JOIN role_includes i ON i.role_id = r.id
+        ), seen AS MATERIALIZED (
+            SELECT r.top, r.id FROM reach r LIMIT \(pairLimit)
+        ), ways AS (
+            SELECT i.role_id, count(*) AS number
+              FROM role_includes i
+             WHERE i.role_id IN (SELECT s.id FROM seen s)
+             GROUP BY i.role_id
+        )
+        SELECT s.top
+          FROM seen s
+          LEFT JOIN ways w ON w.role_id = s.id
+         GROUP BY s.top
+        HAVING count(*) > \(RoleAdministration.reachLimit)
+            OR sum(w.number) > \(RoleAdministration.wayLimit)
+            OR (SELECT count(*) FROM seen) = \(pairLimit)
+         LIMIT 1
+        """,
+        binds: RoleID.self,
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
+    /// How many pairs of a role and one it stands for are looked at: a second's work.
+    private static let pairLimit = 500_000
+
     static var statements: [StatementInfo] {
         [
             lockAll.info, count.info, find.info, findNamed.info, list.info, insert.info,
             update.info, remove.info, known.info, dropPermissions.info, addPermissions.info,
             living.info, dropInclusions.info, addInclusions.info, findCircle.info,
+            findOverreach.info,
         ]
     }
 }

@@ -36,24 +36,46 @@ package struct RoleSweeper: Service {
 
     /// Sweeps all that is over now.
     package func sweep() async throws {
-        while try await database.execute(Self.assignments()) == Self.bite {
-            try Task.checkCancellation()
+        while try await database.execute(Self.overdue()) == Self.bite { try pause() }
+        var last = RoleID(high: 0, low: 0)
+        while let role = try await database.first(Self.nextRemoved(last)) {
+            try await sweep(role)
+            last = role
         }
         _ = try await database.execute(Self.roles())
     }
 
-    /// Of several nodes that sweep, none waits for another.
-    ///
-    /// A day after its end an assignment is
+    /// Bite after bite of who has a role that was removed, each from where the one before has
+    /// ended: what was taken is not read again.
+    private func sweep(_ role: RoleID) async throws {
+        var from = AccountID(high: 0, low: 0)
+        while true {
+            let taken = try await database.rows(Self.removed(role, from))
+            guard taken.count == Self.bite, let last = taken.max() else { return }
+            from = last
+            try pause()
+        }
+    }
+
+    /// A bite is whole or not at all, so this is a place to stop.
+    private func pause() throws {
+        guard !Task.isShuttingDownGracefully else { throw CancellationError() }
+        try Task.checkCancellation()
+    }
+
+    /// A bite of the assignments that ended a day ago, the first to end first: until then one is
     /// still there for whoever wonders.
-    static let assignments = Statement(
-        "roles.sweep_assignments",
+    ///
+    /// Along `account_roles_expiry_idx`, and with an order of no more than it has: of many that
+    /// end at the same instant none is sorted. Of several nodes that sweep none waits for another.
+    static let overdue = Statement(
+        "roles.sweep_overdue",
         """
         DELETE FROM account_roles d
          USING (SELECT ar.account_id, ar.role_id, ar.scope
                   FROM account_roles ar
                  WHERE ar.expires_at < statement_timestamp() - interval '1 day'
-                    OR ar.role_id IN (SELECT r.id FROM roles r WHERE r.removed_at IS NOT NULL)
+                 ORDER BY ar.expires_at
                  LIMIT \(bite)
                    FOR UPDATE SKIP LOCKED) o
          WHERE d.account_id = o.account_id
@@ -61,6 +83,48 @@ package struct RoleSweeper: Service {
            AND d.scope = o.scope
         """,
         kind: .write
+    )
+
+    /// The next role after `$1` that was removed.
+    static let nextRemoved = Statement(
+        "roles.next_removed",
+        """
+        SELECT r.id
+          FROM roles r
+         WHERE r.id > $1
+           AND r.removed_at IS NOT NULL
+         ORDER BY r.id
+         LIMIT 1
+        """,
+        binds: RoleID.self,
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
+    /// A bite of the assignments of role `$1`, if it is removed still, to accounts from `$2` on.
+    ///
+    /// One role a statement, along `account_roles_role_idx`: of several roles at once, or of those
+    /// that are over as well, PostgreSQL would read the whole table.
+    static let removed = Statement(
+        "roles.sweep_removed",
+        """
+        DELETE FROM account_roles d
+         USING (SELECT ar.account_id, ar.role_id, ar.scope
+                  FROM account_roles ar
+                 WHERE ar.role_id = $1
+                   AND ar.account_id >= $2
+                   AND EXISTS (SELECT FROM roles r WHERE r.id = $1 AND r.removed_at IS NOT NULL)
+                 ORDER BY ar.account_id
+                 LIMIT \(bite)
+                   FOR UPDATE SKIP LOCKED) o
+         WHERE d.account_id = o.account_id
+           AND d.role_id = o.role_id
+           AND d.scope = o.scope
+        RETURNING d.account_id
+        """,
+        kind: .solo,
+        binds: RoleID.self,
+        AccountID.self,
+        decode: { try $0.get(0, as: AccountID.self) }
     )
 
     /// A role goes a day after its removal: tokens that carry it are over by then.
@@ -75,7 +139,9 @@ package struct RoleSweeper: Service {
     )
 
     /// All statements, for the test that prepares them.
-    package static var statements: [StatementInfo] { [assignments.info, roles.info] }
+    package static var statements: [StatementInfo] {
+        [overdue.info, nextRemoved.info, removed.info, roles.info]
+    }
 }
 
 /// All statements on rights, for the test that prepares them.
@@ -86,6 +152,6 @@ package enum AccessStatements {
             + AssignmentStore.statements + RoleStore.statements + PermissionStore.statements
             + RoleSweeper.statements + OrganisationSweeper.statements
             + OrganisationStore.statements + MembershipStore.statements + APIKeyStore.statements
-            + KeyUses.statements
+            + KeyUses.statements + RoleNameStore.statements
     }
 }

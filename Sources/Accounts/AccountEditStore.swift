@@ -62,7 +62,7 @@ enum AccountEditStore {
     /// `$1` account, `$3` to `$7` names, `$8` whether it is
     /// confirmed, `$9` the parts of the profile that change, `$10` to `$14` those, `$15` the names
     /// of all that changes, `$16` actor, `$17` on the audit. The answer says whether the version
-    /// was one of those.
+    /// was one of those. Where nothing is to change nothing is written, nor recorded.
     static let edit = RevokingStatement(
         "accounts.edit",
         """
@@ -89,6 +89,7 @@ enum AccountEditStore {
               FROM target t
              WHERE a.id = t.id
                AND t.is_expected
+               AND cardinality($15) > 0
             RETURNING a.id, t.is_moved
         ), profile AS (
             INSERT INTO account_profiles AS f (

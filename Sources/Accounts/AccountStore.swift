@@ -227,40 +227,80 @@ package enum AccountStore {
         """
     }
 
+    /// What makes the account of a registration.
+    package typealias Making = Statement<
+        AccountID, AccountID, String, String, String?, String?, Timestamp?, String, String?,
+        String?, String?, String?, String?, [RoleID], AuditBinds
+    >
+
     /// Makes the account of somebody who registers; with the roles `$13` besides the default ones.
-    package static let insert = Statement(
+    package static let insert = registering(
         "accounts.insert",
-        """
-        WITH \(making(roles: "r.is_default OR r.id = ANY($13)", at: 15)), \(AuditLog.append(
-            as: "audited", .accountRegistered, account: "made.id", from: "made", binds: 14
-        )), \(Outbox.append(
-            as: "announced",
+        recorded: AuditLog.append(
+            as: "audited",
             .accountRegistered,
             account: "made.id",
-            payload: "jsonb_build_object('confirmed', $6::timestamptz IS NOT NULL)",
             from: "made",
-            entry: 14,
-            at: 15
-        ))
-        SELECT id FROM made
-        """,
-        kind: .solo,
-        binds: AccountID.self,
-        String.self,
-        String.self,
-        String?.self,
-        String?.self,
-        Timestamp?.self,
-        String.self,
-        String?.self,
-        String?.self,
-        String?.self,
-        String?.self,
-        String?.self,
-        [RoleID].self,
-        AuditBinds.self,
-        decode: { try $0.get(0, as: AccountID.self) }
+            binds: 14
+        )
     )
+
+    /// The same for an administrator whom nobody has made who has an account.
+    package static let insertAdministrator = registering(
+        "accounts.insert_administrator",
+        recorded: AuditLog.append(
+            as: "audited",
+            .administratorCreated,
+            account: "made.id",
+            actor: "NULL",
+            from: "made",
+            binds: 14
+        )
+    )
+
+    /// Taken before the first administrator is made: of two who make one, the second sees him.
+    static let lockFirstAdministrator = Statement(
+        "accounts.lock_first_administrator",
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended('watchword.first-administrator', 0)) IS NULL
+        """,
+        decode: { try $0.get(0, as: Bool.self) }
+    )
+
+    private static func registering(_ name: String, recorded: String) -> Making {
+        Statement(
+            name,
+            """
+            WITH \(making(roles: "r.is_default OR r.id = ANY($13)", at: 15)), \(recorded),
+            \(Outbox.append(
+                as: "announced",
+                .accountRegistered,
+                account: "made.id",
+                payload: "jsonb_build_object('confirmed', $6::timestamptz IS NOT NULL)",
+                from: "made",
+                entry: 14,
+                at: 15
+            ))
+            SELECT id FROM made
+            """,
+            kind: .solo,
+            binds: AccountID.self,
+            String.self,
+            String.self,
+            String?.self,
+            String?.self,
+            Timestamp?.self,
+            String.self,
+            String?.self,
+            String?.self,
+            String?.self,
+            String?.self,
+            String?.self,
+            [RoleID].self,
+            AuditBinds.self,
+            decode: { try $0.get(0, as: AccountID.self) }
+        )
+    }
 
     /// Replaces a hash by one of the same password with newer parameters, if it is still there.
     package static let rehash = Statement(
@@ -308,7 +348,7 @@ package enum AccountStore {
     package static var statements: [StatementInfo] {
         [
             findForSignIn.info, findPassword.info, findView.info, insert.info, rehash.info,
-            findHolder.info,
+            findHolder.info, insertAdministrator.info, lockFirstAdministrator.info,
         ]
     }
 }

@@ -74,6 +74,9 @@ package struct ChangeAccountState: Sendable {
     >
 
     /// Takes an account away, unless it is the last that administers.
+    ///
+    /// Whoever has no seat takes none with him: where nobody is left who counts, such as after a
+    /// change of settings, an intruder can be shut out all the same.
     private func take(
         _ statement: Taking,
         _ account: AccountID,
@@ -83,7 +86,8 @@ package struct ChangeAccountState: Sendable {
     ) async throws {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, kind, .heavy, by: actor) { transaction, grants in
-            try await grants.lockAdministrators()
+            let touchesSeat = try await grants.administers(account)
+            if touchesSeat { try await grants.lockAdministrators() }
             let taken = try await transaction.first(
                 statement(
                     account,
@@ -91,7 +95,9 @@ package struct ChangeAccountState: Sendable {
                     binds
                 )
             )
-            try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+            if touchesSeat {
+                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+            }
             return taken
         }
     }

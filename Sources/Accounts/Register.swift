@@ -110,8 +110,8 @@ package struct Register: Sendable {
                 names,
                 phc,
                 registration.profile,
-                confirmedAt: nil,
-                roles: [],
+                isAdministrator: false,
+                in: database,
                 trace
             )
             return settings.requiresConfirmation ? .confirmationSent : .account(view)
@@ -120,22 +120,31 @@ package struct Register: Sendable {
         }
     }
 
-    /// Makes an administrator, for the command line.
+    /// Makes the first administrator, for the command line; nil where there is one.
+    ///
+    /// Of several at once one makes it, and the others find it.
     ///
     /// - Throws: `RegisterRefusal.invalid`, `.emailTaken`, `.usernameTaken`; or a fault.
     package func administrator(
         _ registration: Registration,
+        in pool: PostgresPool,
         _ trace: RequestTrace
-    ) async throws -> AccountView {
+    ) async throws -> AccountView? {
         let (names, password) = try check(registration)
-        return try await insert(
-            names,
-            try await hashing.hash(password),
-            registration.profile,
-            confirmedAt: trace.now,
-            roles: [BuiltInRole.admin],
-            trace
-        )
+        let phc = try await hashing.hash(password)
+        return try await pool.transaction { transaction -> AccountView? in
+            _ = try await transaction.first(AccountStore.lockFirstAdministrator())
+            let holder = try await transaction.first(AccountStore.findHolder(BuiltInRole.admin))
+            guard holder == nil else { return nil }
+            return try await insert(
+                names,
+                phc,
+                registration.profile,
+                isAdministrator: true,
+                in: transaction,
+                trace
+            )
+        }
     }
 
     /// All complaints about the members at once.
@@ -169,15 +178,17 @@ package struct Register: Sendable {
         _ names: AccountNames,
         _ phc: String,
         _ profile: AccountProfile,
-        confirmedAt: Timestamp?,
-        roles: [RoleID],
+        isAdministrator: Bool,
+        in database: any PostgresExecutor,
         _ trace: RequestTrace
     ) async throws -> AccountView {
         let id = AccountID(at: trace.now, entropy: entropy)
         let binds = AuditBinds(trace, entropy: entropy)
+        let statement = isAdministrator ? AccountStore.insertAdministrator : AccountStore.insert
+        let confirmedAt = isAdministrator ? trace.now : nil
         do {
             _ = try await database.first(
-                AccountStore.insert(
+                statement(
                     id,
                     names.email.text,
                     names.email.canonical,
@@ -190,7 +201,7 @@ package struct Register: Sendable {
                     profile.address,
                     profile.phoneNumber,
                     profile.birthdate,
-                    roles,
+                    isAdministrator ? [BuiltInRole.admin] : [],
                     binds
                 )
             )

@@ -1,7 +1,8 @@
 // Acting as somebody else, to see what he sees. The session is short, cannot be refreshed, names
 // who acts in its row, its token (`act`, RFC 8693 section 4.1) and the record, changes no
 // credentials and ends no sessions (row 177), and is over when whoever acts is disabled, logs out,
-// or what he or the other holds has changed. Switched off unless the site wants it.
+// or what he or the other holds has changed, or he may less than the other (`Verifier+Actor`).
+// Switched off unless the site wants it.
 package import Access
 import Accounts
 import Audit

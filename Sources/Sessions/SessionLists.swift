@@ -1,4 +1,4 @@
-// What an account's owner sees of his sessions and sign-ins.
+// What an account's owner sees of his sessions and sign-ins, and an administrator of them.
 package import Postgres
 package import Primitives
 
@@ -10,14 +10,18 @@ package struct SessionLists: Sendable {
     package init(database: any PostgresExecutor) { self.database = database }
 
     /// The living sessions of an account, newest first; one statement.
+    ///
+    /// - Parameter organisation: the one whose delegate asks: he is not told of those that are for
+    ///   another (row 175).
     package func sessions(
         of account: AccountID,
+        within organisation: OrganisationID? = nil,
         _ request: PageRequest,
         now: Timestamp
     ) async throws -> Page<SessionView> {
         let after = request.cursor.flatMap { SessionID(bytes: $0.bytes) } ?? Self.beyond()
         let rows = try await database.rows(
-            SessionStore.list(account, now, after, Int32(request.limit + 1))
+            SessionStore.list(account, now, after, Int32(request.limit + 1), organisation)
         )
         return Self.page(rows, request.limit, \.id)
     }

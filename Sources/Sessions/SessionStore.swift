@@ -348,7 +348,8 @@ package enum SessionStore {
         AuditBinds.self
     )
 
-    /// The living sessions of an account, newest first, older than the cursor.
+    /// The living sessions of an account, newest first, older than the cursor; without those for
+    /// another organisation than `$5`, where that is given.
     static let list = Statement(
         "sessions.list",
         """
@@ -362,6 +363,7 @@ package enum SessionStore {
            AND s.idle_expires_at > $2
            AND s.expires_at > $2
            AND s.id < $3
+           AND ($5::uuid IS NULL OR s.organisation_id IS NULL OR s.organisation_id = $5)
          ORDER BY s.id DESC
          LIMIT $4
         """,
@@ -369,6 +371,7 @@ package enum SessionStore {
         Timestamp.self,
         SessionID.self,
         Int32.self,
+        OrganisationID?.self,
         decode: { row in
             SessionView(
                 id: try row.get(0, as: SessionID.self),

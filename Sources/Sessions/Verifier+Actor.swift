@@ -1,8 +1,8 @@
 // A token in which somebody acts for its owner is held against him as well: it is over when he is
-// disabled or deleted, when the session is over in which he began, and with any change of what
-// either of them holds, for it was looked at only then that he holds no less (row 177, W1, W11).
-// His tokens' end is in the log and is looked for as the owner's is; whether he still may is
-// resolved in the node, for a role of his may have changed. Nothing is read for each request.
+// disabled or deleted, when the session is over in which he began, with any change of what either
+// of them is given, and once a role has changed so that the owner may what he may not himself (row
+// 177, W1, W11). His tokens' end is in the log and is looked for as the owner's is; what both may
+// is resolved in the node, from the roles of one snapshot. Nothing is read for each request.
 package import Access
 package import Primitives
 import Revocation
@@ -23,14 +23,26 @@ extension Verifier {
     /// What would end that somebody acts, for the sampler, as of what was found; nil where he may
     /// not act any more, and nothing where nobody does.
     ///
-    /// In memory where his rights are known; else a statement. Confirm first.
+    /// In memory where the rights of both are known; else a statement for each. Confirm first.
     ///
-    /// - Throws: a fault where his rights or roles cannot be read. Then nothing is accepted (W10).
-    func acting(_ actor: TokenActor?, at now: Timestamp) async throws -> [CoveredBy]? {
-        guard let actor else { return [] }
-        let held = try await held(by: actor, at: now)
-        let snapshot = try await roles.snapshot(knowing: held)
-        guard mayAct(by: held, snapshot) else { return nil }
+    /// - Parameter version: that of what the owner holds.
+    /// - Throws: a fault where rights or roles cannot be read. Then nothing is accepted (W10).
+    func acting(
+        in claims: AccessClaims,
+        of version: Int64,
+        at now: Timestamp
+    ) async throws -> [CoveredBy]? {
+        guard let actor = claims.actor else { return [] }
+        // Nobody has compared with his what the owner was given since.
+        guard version <= claims.rightsVersion else { return nil }
+        var owned = claims.roles ?? []
+        if !claims.carriesRights(of: version, at: now) {
+            let question = RightsQuestion(claims.accountID, version: version)
+            owned = try await rights.rights(of: question, at: now).living(at: now).unscoped
+        }
+        let held = try await held(by: actor, at: now)?.living(at: now).unscoped ?? []
+        let snapshot = try await roles.snapshot(knowing: held + owned)
+        guard mayAct(by: held, snapshot), snapshot.isWithin(owned, held) else { return nil }
         return [
             CoveredBy(
                 RevocationSubject(.signature, actor.accountID),
@@ -45,21 +57,21 @@ extension Verifier {
         ]
     }
 
-    /// Whether roles let somebody act for others.
+    /// Whether roles let somebody act for others; what these may is another question.
     package func mayAct(by held: [RoleID], _ snapshot: RoleSnapshot) -> Bool {
         snapshot.permits(Impersonate.permission, held)
     }
 
-    /// The roles that let somebody act; none where nobody does.
+    /// What somebody holds who acts; nil where nobody does.
     ///
-    /// They are as they were when he began, or his token is over (`isOutdated`).
-    package func held(by actor: TokenActor?, at now: Timestamp) async throws -> [RoleID] {
-        guard let actor else { return [] }
+    /// It is as it was when he began, or his token is over (`isOutdated`).
+    package func held(by actor: TokenActor?, at now: Timestamp) async throws -> AccountRights? {
+        guard let actor else { return nil }
         let question = RightsQuestion(
             actor.accountID,
             version: actor.rightsVersion,
             generation: actor.signatureGeneration
         )
-        return try await rights.rights(of: question, at: now).unscoped
+        return try await rights.rights(of: question, at: now)
     }
 }

@@ -52,6 +52,23 @@ import Testing
         #expect(source?.by == Self.id(1))
     }
 
+    @Test func `What roles permit is within what others do by name, namespace or all (row 177)`() {
+        let snapshot = RoleSnapshot([
+            Self.role(1, ["orders:read"]), Self.role(2, ["orders:write"], includes: [1]),
+            Self.role(3, ["orders:*"]), Self.role(4, ["*:*"]), Self.role(5),
+        ])
+        for (inner, outer, isWithin) in [
+            (Self.ids(1), Self.ids(2), true), (Self.ids(2), Self.ids(1), false),
+            (Self.ids(2), Self.ids(3), true), (Self.ids(3), Self.ids(2), false),
+            (Self.ids(4), Self.ids(3), false), (Self.ids(3), Self.ids(4), true),
+            (Self.ids(4), Self.ids(4), true), (Self.ids(5), Self.ids(), true),
+            (Self.ids(1), Self.ids(), false), (Self.ids(1, 3), Self.ids(5, 3), true),
+            (Self.ids(9), Self.ids(), true), (Self.ids(1), Self.ids(9), false),
+        ] {
+            #expect(snapshot.isWithin(inner, outer) == isWithin, "\(inner) \(outer)")
+        }
+    }
+
     @Test func `What includes a role follows when that one alone is replaced (H27)`() {
         var snapshot = RoleSnapshot([
             Self.role(1, ["orders:read"]), Self.role(2, includes: [1]),
@@ -137,5 +154,15 @@ import Testing
     ])
     func `What is no scope is none`(text: String) {
         #expect(RoleScope(text) == nil)
+    }
+
+    @Test(arguments: [
+        "org:0190A5B0-0000-7000-8000-00000000000A", "org:0190a5b0-0000-7000-8000-00000000000A",
+    ])
+    func `An organisation has one spelling, the one it is swept away by (W10)`(text: String) throws
+    {
+        #expect(RoleScope(text) == nil)
+        let scope = try #require(RoleScope(text.lowercased()))
+        #expect(scope == .organisation(try #require(scope.organisationID)))
     }
 }

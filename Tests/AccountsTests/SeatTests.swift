@@ -174,4 +174,46 @@ import Web
             }
         }
     }
+
+    @Test(arguments: [
+        "UPDATE accounts SET confirmed_at = NULL",
+        "UPDATE account_roles SET expires_at = now() + interval '1 hour' WHERE scope = ''",
+    ])
+    func `where no administrator counts somebody who is none can still be shut out (W10, W12)`(
+        _ loss: String
+    ) async throws {
+        try await Self.run { scene in
+            let cluster = scene.cluster
+            let administration = cluster.nodes[1].web.administration
+            let by = Grantor(account: scene.others[0], narrowedTo: nil, realm: .everywhere)
+            var intruders: [AccountID] = []
+            for name in ["mallory", "trudy", "oscar"] {
+                intruders.append(try await cluster.signUp(name))
+            }
+            try await cluster.run(loss)
+            try await administration.changeState.disable(intruders[0], by: by, cluster.trace())
+            try await administration.changeState.delete(intruders[1], by: by, cluster.trace())
+            try await administration.changeState.disable(
+                intruders[2],
+                by: .terminal,
+                cluster.trace()
+            )
+            let states = try await cluster.lines(
+                """
+                SELECT state FROM accounts
+                 WHERE id IN (\(intruders.map { "'\($0)'" }.joined(separator: ",")))
+                 ORDER BY id
+                """
+            )
+            #expect(states.sorted() == ["deleted", "disabled", "disabled"])
+            // The seats stay with those who hold them, be they worth what they may.
+            await #expect(throws: GrantRefusal.lastAdministrator) {
+                try await administration.changeState.disable(
+                    scene.counted[0],
+                    by: by,
+                    cluster.trace()
+                )
+            }
+        }
+    }
 }

@@ -29,6 +29,22 @@ import Testing
         }
     }
 
+    @Test func `A node that is a day ahead drops no revocation of a living token (H13, W2)`()
+        async throws
+    {
+        try await Cluster.run { cluster in
+            _ = try await cluster.signUp()
+            let ended = try await cluster.signIn()
+            try await cluster.logOut(ended)
+            cluster.clock.advance(by: .days(1))
+            try await cluster.nodes[0].partitions.tend()
+            cluster.clock.advance(by: .days(-1))
+            // A node that starts now has nothing but the log.
+            #expect(try await cluster.number("SELECT count(*) FROM revocation_log") == 1)
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+        }
+    }
+
     @Test func `While a long writer is open every revocation is seen at once (H22, H1, W1)`()
         async throws
     {

@@ -4,6 +4,7 @@ import ClusterKit
 import Postgres
 import Primitives
 import Testing
+import Tokens
 import Web
 
 @Suite struct IdempotencyTests {
@@ -89,9 +90,10 @@ import Web
             let node = cluster.nodes[0]
             await #expect(throws: WebRefusal.self) {
                 _ = try await node.web.answers.once(request(cluster)) {
-                    // A refusal may leave a record behind, and stays a refusal.
-                    try await node.pool.transaction { try await $0.script("SELECT 1") }
-                    throw WebRefusal(.nameTaken)
+                    try await node.pool.transaction { transaction in
+                        try await transaction.script("INSERT INTO made VALUES (1)")
+                        throw WebRefusal(.nameTaken)
+                    }
                 }
             }
             await #expect(throws: Unexpected.self) {
@@ -106,6 +108,72 @@ import Web
             #expect(try await !make(cluster, request(cluster)).isReplay)
             #expect(try await madeCount(cluster) == 1)
         }
+    }
+
+    @Test func `a refusal after the commit, of what reads the result, does not free the key`()
+        async throws
+    {
+        try await Cluster.run { cluster in
+            try await prepare(cluster)
+            let node = cluster.nodes[0]
+            await #expect(throws: WebRefusal.self) {
+                _ = try await node.web.answers.once(request(cluster)) {
+                    try await node.pool.transaction {
+                        try await $0.script("INSERT INTO made VALUES (1)")
+                    }
+                    // What was made is gone again before it could be shown.
+                    throw WebRefusal(.notFound)
+                }
+            }
+            await #expect(throws: IdempotencyRefusal.underWay) {
+                try await make(cluster, request(cluster))
+            }
+            cluster.clock.advance(by: .minutes(2))
+            await #expect(throws: IdempotencyRefusal.answerLost) {
+                try await make(cluster, request(cluster))
+            }
+            #expect(try await madeCount(cluster) == 1)
+        }
+    }
+
+    @Test func `a key is free after the refusal of one more than there may be`() async throws {
+        try await Cluster.run { cluster in
+            let actor = try await cluster.signUp()
+            let node = cluster.nodes[0]
+            func rotate() async throws -> Bool {
+                try await node.web.answers.once(request(cluster, account: actor)) {
+                    _ = try await node.keys.makeSigningKey(
+                        atOnce: false,
+                        by: actor,
+                        cluster.trace()
+                    )
+                    return Self.answer
+                }.isReplay
+            }
+            while try await cluster.number(Self.liveKeys) < 16 {
+                _ = try await node.keys.makeSigningKey(atOnce: false, by: actor, cluster.trace())
+            }
+            await #expect(throws: KeyRefusal.tooMany) { try await rotate() }
+            #expect(try await cluster.number(Self.keptKeys(actor)) == 0)
+            try await cluster.run(
+                """
+                UPDATE keys SET retired_at = now()
+                 WHERE id = (SELECT id FROM keys
+                              WHERE use = 'access-token' AND active_from > now() LIMIT 1)
+                """
+            )
+            #expect(try await !rotate())
+            #expect(try await rotate())
+            #expect(try await cluster.number(Self.liveKeys) == 16)
+        }
+    }
+
+    private static let liveKeys = """
+        SELECT count(*) FROM keys WHERE use = 'access-token' AND retired_at IS NULL
+        """
+
+    private static func keptKeys(_ account: AccountID) -> String {
+        "SELECT count(*) FROM idempotency_keys WHERE account_id = '\(account)'"
     }
 
     @Test func `what was committed is not done again when its answer was lost`() async throws {

@@ -45,6 +45,8 @@ import Web
             case .session: ("\(claims.sessionID)", 0)
             case .signingKey: ("\(claims.keyID)", 0)
             case .rights: ("\(claims.accountID)", claims.rightsVersion + 1)
+            case .client:
+                ("\(client(claims.clientID))", claims.issuedAt.microseconds / 1000 + 1)
             case .global:
                 (
                     "00000000-0000-0000-0000-000000000000",
@@ -58,9 +60,15 @@ import Web
             """
     }
 
+    /// The name of a client in the log.
+    private static func client(_ name: String) -> ID<Named.Entry> {
+        let subject = RevocationSubject.client(named: name)
+        return ID<Named.Entry>(high: subject.high, low: subject.low)
+    }
+
     @Test func `An entry of each kind that a node has missed is noticed (W1)`() async throws {
         let kinds: [RevocationKind] = [
-            .token, .session, .signature, .accountState, .rights, .global, .signingKey,
+            .token, .session, .signature, .accountState, .rights, .client, .global, .signingKey,
         ]
         try await Cluster.run(set: Self.all) { cluster in
             let node = cluster.nodes[0]
