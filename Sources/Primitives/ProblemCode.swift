@@ -34,6 +34,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case permissionNotHeld = "permission-not-held"
     case selfChangeRefused = "self-change-refused"
     case recentSignInRequired = "recent-sign-in-required"
+    case networkNotAllowed = "network-not-allowed"
     case passwordChangeRequired = "password-change-required"
     case organisationRefused = "organisation-refused"
     case nameTaken = "name-taken"
@@ -65,7 +66,7 @@ extension ProblemCode {
             401
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled,
-            .permissionNotHeld, .selfChangeRefused, .recentSignInRequired,
+            .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
             .passwordChangeRequired, .organisationRefused:
             403
         case .notFound: 404

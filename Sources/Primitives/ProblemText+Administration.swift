@@ -24,6 +24,14 @@ extension ProblemCode {
                 "Sign in again, and repeat the call with the new token. `max_age` of "
                     + "`WWW-Authenticate` says in seconds how recent it must be (RFC 9470)."
             )
+        case .networkNotAllowed:
+            Manual(
+                "Network not allowed",
+                "Administration is answered in some networks alone, and the call comes from "
+                    + "elsewhere; the credential was not looked at.",
+                "Call from a network of `administration.networks`. A gateway in between must be in "
+                    + "`http.trusted_proxies`, and must forward the client's address."
+            )
         case .passwordChangeRequired:
             Manual(
                 "New password required",
@@ -45,7 +53,7 @@ extension ProblemCode {
         case .builtIn:
             Manual(
                 "Built in",
-                "What Watchword itself rests on cannot be removed or renamed.",
+                "What Watchword itself rests on cannot be removed, renamed or described anew.",
                 "Make one of your own."
             )
         case .inUse:

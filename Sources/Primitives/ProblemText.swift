@@ -29,7 +29,7 @@ extension ProblemCode {
             .permissionDenied, .originalRequestRefused, .registrationDisabled, .emailTaken,
             .usernameTaken:
             ruleManual
-        case .permissionNotHeld, .selfChangeRefused, .recentSignInRequired,
+        case .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
             .passwordChangeRequired, .organisationRefused, .nameTaken, .builtIn, .inUse,
             .roleCycle, .lastAdministrator, .limitReached, .idempotencyKeyReused,
             .versionMismatch, .versionRequired:

@@ -2,7 +2,8 @@
 
 /// The request behind a change.
 ///
-/// Address and user agent are recorded and shown, never used to refuse (S0-T8).
+/// Address and user agent are recorded and shown, never used to refuse (S0-T8); where
+/// administration is answered is decided at its gates, before there is a trace.
 package struct RequestTrace: Sendable {
     /// The request.
     package let requestID: RequestID

@@ -292,6 +292,10 @@ struct Node: Sendable {
                 ),
                 keys: keys,
                 cache: cache,
+                budget: SignatureBudget(
+                    perMinute: settings.web.failedChecks,
+                    metrics: metrics
+                ),
                 readIndex: readIndex,
                 sampler: sampler,
                 resolver: SessionResolver(database: pool, metrics: metrics),
@@ -308,6 +312,11 @@ struct Node: Sendable {
                 clock: clock
             ),
             recentProof: RecentProof(within: settings.administration.recentSignIn),
+            networks: AdministrationNetworks(
+                settings.administrationNetworks,
+                behind: settings.web.trustedProxies,
+                metrics
+            ),
             keys: keys,
             roles: roles,
             rights: rights,

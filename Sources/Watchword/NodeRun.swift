@@ -171,17 +171,23 @@ extension Node {
                 isRequired: false
             ),
         ]
-        if !settings.authority.members.isEmpty {
-            let isAdopted = readIndex.authority?.state == .redis
-            checks.append(
-                .init(
-                    "authority",
-                    complaint: isAdopted ? nil : "PostgreSQL is asked instead of the members",
-                    isRequired: false
-                )
-            )
-        }
+        if !settings.authority.members.isEmpty { checks.append(authorityCheck()) }
         return Readiness(checks)
+    }
+
+    /// What the question before has shown of the members: PostgreSQL answers where they do not, so
+    /// the node serves without them.
+    private func authorityCheck() -> Readiness.Check {
+        let isAdopted = readIndex.authority?.state == .redis
+        let complaint: String? =
+            if !isAdopted {
+                "PostgreSQL is asked instead of the members"
+            } else if !readIndex.isAnsweredByMembers {
+                "the members do not answer: PostgreSQL is asked instead"
+            } else {
+                nil
+            }
+        return .init("authority", complaint: complaint, isRequired: false)
     }
 
     /// Without the key that signs, this node signs nothing and soon knows no token.

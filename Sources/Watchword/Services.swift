@@ -97,20 +97,23 @@ enum Services {
                 settings: settings.accounts,
                 entropy: .system
             )
+            let made: AccountView?
             do {
-                _ = try await register.administrator(
+                made = try await register.administrator(
                     Registration(
                         email: login,
                         username: nil,
                         password: password,
                         profile: AccountProfile()
                     ),
+                    in: pool,
                     .terminal("admin create", now: now)
                 )
             } catch let refusal as RegisterRefusal {
                 throw CommandFailure(.failure, refusal.sentence)
             }
             try await hashing.stop()
+            guard made != nil else { return nil }
             // Shown once, to the one who asked for it.
             let text = String(decoding: password.exposed, as: UTF8.self)
             return FirstAdministrator(login: login, password: text)
@@ -136,17 +139,19 @@ enum Services {
     }
 
     /// Makes a new signing key, which takes over once every node knows it.
+    ///
+    /// As the API does it: with an entry in the audit log, and no more keys than there may be.
     static func rotateKeys(_ settings: Settings) async throws -> KeyView {
-        let made = try await withKeys(settings) { try await $0.rotate(.accessToken, atOnce: false) }
-        guard let made else { throw CommandFailure(.failure, "No key was made.") }
-        return KeyView(
-            id: made,
-            use: KeyUse.accessToken.rawValue,
-            state: .next,
-            createdAt: made.createdAt,
-            activeFrom: made.createdAt + settings.keys.publishAhead,
-            retiredAt: nil
-        )
+        try await withKeys(settings) { keys in
+            // Whoever cannot open them all makes none that others might not open.
+            try await keys.reload()
+            if let flaw = keys.flaw { throw flaw }
+            return try await keys.makeSigningKey(
+                atOnce: false,
+                by: nil,
+                .terminal("keys rotate", now: WallClock.system.now())
+            )
+        }
     }
 
     /// Seals every stored key with the newest master key that is configured.
@@ -170,6 +175,13 @@ enum Services {
         return try await withStores(settings.server.databaseURL) { pool, group in
             do {
                 let members = try authorityMembers(settings, group)
+                // What is recorded needs a partition, and perhaps no node has run for weeks.
+                try await PartitionKeeper(
+                    pool: pool,
+                    tables: settings.partitionedTables,
+                    clock: .system,
+                    logger: quiet("watchword.partitions")
+                ).tend()
                 return try await body(
                     KeyKeeper(
                         database: pool,

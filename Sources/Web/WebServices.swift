@@ -27,6 +27,8 @@ package struct WebServices: Sendable {
     package let verifier: Verifier
     /// How lately who calls must have signed in, where much is at stake.
     package let recentProof: RecentProof
+    /// Where administration is answered.
+    package let networks: AdministrationNetworks
     /// The key ring.
     package let keys: KeyKeeper
     /// The roles and what they permit.
@@ -64,6 +66,7 @@ package struct WebServices: Sendable {
         lists: SessionLists,
         verifier: Verifier,
         recentProof: RecentProof,
+        networks: AdministrationNetworks,
         keys: KeyKeeper,
         roles: RoleKeeper,
         rights: RightsResolver,
@@ -87,6 +90,7 @@ package struct WebServices: Sendable {
         self.lists = lists
         self.verifier = verifier
         self.recentProof = recentProof
+        self.networks = networks
         self.keys = keys
         self.roles = roles
         self.rights = rights

@@ -45,7 +45,9 @@ struct AuditCommand: AsyncParsableCommand {
             filter,
             PageRequest(limit: limit, cursor: start)
         )
-        Output.line(json ? Self.json(page) : Self.table(page.items))
+        // Details hold names that somebody has chosen (checklist row 301).
+        Output.line(json ? JSONText.plain(Self.json(page)) : Self.table(page.items))
+        if !json, let cursor = page.nextCursor { Output.note("More: --cursor=\(cursor)") }
     }
 
     /// The value of an option, or the sentence that says what it must be.

@@ -6,6 +6,7 @@ import Primitives
 import Revocation
 import Sessions
 import Tokens
+import Web
 
 /// All settings of a node.
 struct Settings: Sendable {
@@ -23,6 +24,8 @@ struct Settings: Sendable {
     let signIn: SignInRules
     /// What administrators may.
     let administration: AdministrationSettings
+    /// Where administration is answered; empty for everywhere.
+    let administrationNetworks: [IPNetwork]
     /// Key rotation.
     let keys: KeySettings
     /// Who holds the head of the revocation log.
@@ -45,6 +48,12 @@ struct Settings: Sendable {
         sessions = SessionSettings(from: source, issuer: server.publicURL)
         signIn = SignInRules(from: source)
         administration = AdministrationSettings(from: source)
+        administrationNetworks = source.networks(
+            "administration.networks",
+            help: "Addresses or networks (CIDR) that the API of administration is answered in,"
+                + " beside all that it asks for anyway; empty is everywhere"
+                + " (docs/operations/administration.md)."
+        )
         keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
         authority = AuthoritySettings(from: source)
         revocation = RevocationSettings(from: source)

@@ -28,6 +28,8 @@ struct WebSettings: Sendable {
     let readLimit: Duration
     /// How many checked tokens are remembered.
     let tokenCacheLimit: Int
+    /// How many failed checks of signatures an address may cause in a minute.
+    let failedChecks: Int
 
     /// Reads them.
     init(from source: SettingsSource) {
@@ -37,27 +39,7 @@ struct WebSettings: Sendable {
             within: 0...256,
             help: "Event loops; 0 means one for each core."
         )
-        let chain = source.text(
-            "http.tls_certificate",
-            default: "",
-            help: "A PEM file with the certificate chain, to end TLS in the node; or empty."
-        )
-        let key = source.text(
-            "http.tls_key",
-            default: "",
-            help: "The PEM file with the certificate's key."
-        )
-        if chain.isEmpty != key.isEmpty {
-            source.complain(
-                SettingComplaint(
-                    "http.tls_key",
-                    "http.tls_certificate and http.tls_key are set together or not at all."
-                )
-            )
-        }
-        tls =
-            chain.isEmpty || key.isEmpty
-            ? nil : TLSFiles(certificateChain: chain, privateKey: key)
+        tls = Self.tls(source)
         allowedOrigins = Set(
             source.list(
                 "http.allowed_origins",
@@ -66,7 +48,11 @@ struct WebSettings: Sendable {
                     + " as browsers write them: https://app.example.com."
             )
         )
-        trustedProxies = Self.networks(source)
+        trustedProxies = source.networks(
+            "http.trusted_proxies",
+            help: "Addresses or networks (CIDR) of the proxies in front, whose X-Forwarded-For"
+                + " and original-request headers are believed."
+        )
         limits = Self.limits(source)
         verifySource = source.choice(
             "verify.original_request",
@@ -98,6 +84,37 @@ struct WebSettings: Sendable {
             within: 100...10_000_000,
             help: "Checked tokens a node remembers with their answers, about 4 KiB each."
         )
+        failedChecks = source.integer(
+            "tokens.failed_checks",
+            default: 300,
+            within: 0...1_000_000,
+            help: "Forged tokens of one address (of one /64 with IPv6) that a node looks at in a"
+                + " minute, a third of them at once, save the trusted proxies'; then it looks at no"
+                + " new token from there. 0 is no limit."
+        )
+    }
+
+    private static func tls(_ source: SettingsSource) -> TLSFiles? {
+        let chain = source.text(
+            "http.tls_certificate",
+            default: "",
+            help: "A PEM file with the certificate chain, to end TLS in the node; or empty."
+        )
+        let key = source.text(
+            "http.tls_key",
+            default: "",
+            help: "The PEM file with the certificate's key."
+        )
+        if chain.isEmpty != key.isEmpty {
+            source.complain(
+                SettingComplaint(
+                    "http.tls_key",
+                    "http.tls_certificate and http.tls_key are set together or not at all."
+                )
+            )
+        }
+        return chain.isEmpty || key.isEmpty
+            ? nil : TLSFiles(certificateChain: chain, privateKey: key)
     }
 
     private enum Switch: String, CaseIterable {
@@ -150,25 +167,6 @@ struct WebSettings: Sendable {
         switch name {
         case .linear: return .linear
         case .bounded: return .bounded(limit)
-        }
-    }
-
-    private static func networks(_ source: SettingsSource) -> [IPNetwork] {
-        let texts = source.list(
-            "http.trusted_proxies",
-            default: [],
-            help: "Addresses or networks (CIDR) of the proxies in front, whose X-Forwarded-For"
-                + " and original-request headers are believed."
-        )
-        return texts.compactMap { text in
-            if let network = IPNetwork(text) { return network }
-            source.complain(
-                SettingComplaint(
-                    "http.trusted_proxies",
-                    "http.trusted_proxies: \(text) is neither an address nor a network."
-                )
-            )
-            return nil
         }
     }
 

@@ -2,7 +2,8 @@
 // request at most one commits a transaction. Each transaction of an attempt begins by marking the
 // key's row as done (`TransactionOpening`), so the mark is committed with the work or not at all;
 // whoever lost the key to another attempt finds no row to mark, and is rolled back. What writes
-// outside of a transaction has no such mark: idempotent operations must use one.
+// outside of a transaction has no such mark: idempotent operations must use one, and refuse inside
+// of it, for what is committed keeps its key.
 import Logging
 import Postgres
 import Primitives
@@ -55,9 +56,10 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
             await keep(answer, of: request)
             return (answer, false)
         } catch {
-            // A refusal says that nothing was done. After anything else the mark decides: where
-            // it was committed, or may yet be, the row stays (the DELETE waits for its lock).
-            await release(request, evenIfMarked: error is any Refusal)
+            // The mark decides, whatever was thrown: where it was committed, or may yet be, the
+            // row stays (the DELETE waits for its lock). A refusal is no sign that nothing was
+            // done: what reads the result after the commit can refuse as well.
+            await release(request)
             throw error
         }
     }
@@ -148,14 +150,13 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
     }
 
     /// Where this fails too the row becomes stale, and is taken over if it may be.
-    private func release(_ request: IdempotentRequest, evenIfMarked: Bool) async {
+    private func release(_ request: IdempotentRequest) async {
         do {
             try await database.execute(
                 IdempotencyStore.release(
                     request.account,
                     request.keyDigest,
-                    request.attempt,
-                    evenIfMarked
+                    request.attempt
                 )
             )
         } catch {

@@ -127,8 +127,7 @@ enum IdempotencyStore {
         Timestamp.self
     )
 
-    /// Frees a key whose attempt came to nothing; one that is marked only where `$4` says that
-    /// nothing of it counts.
+    /// Frees a key whose attempt came to nothing.
     static let release = Statement(
         "idempotency.release",
         """
@@ -136,13 +135,12 @@ enum IdempotencyStore {
          WHERE account_id = $1
            AND key_digest = $2
            AND attempt_id = $3
-           AND (done_at IS NULL OR $4)
+           AND done_at IS NULL
         """,
         kind: .solo,
         binds: AccountID.self,
         [UInt8].self,
-        RequestID.self,
-        Bool.self
+        RequestID.self
     )
 
     /// Forgets what is older than `$1`, so much at a time.

@@ -37,7 +37,7 @@ package enum RoleAPI {
         summary: "Describe a permission anew.",
         tag: tag,
         gate: .permission(.rolesWrite),
-        problems: [.notFound],
+        problems: [.notFound, .builtIn],
         traits: [.mayBeMinimal]
     )
     static let removePermission = Operation<NoInput, NoReply>(
@@ -80,7 +80,8 @@ package enum RoleAPI {
         tag: tag,
         gate: .permission(.rolesRead),
         problems: [.notFound],
-        traits: [.answersVersion]
+        // A role that it includes can be removed, which is no change of this one.
+        traits: [.answersVersion, .outgrowsVersion]
     )
     static let update = Operation<RoleChangeRequest, RoleReply>(
         "roles.change",
@@ -90,7 +91,7 @@ package enum RoleAPI {
         tag: tag,
         gate: .permission(.rolesWrite),
         proof: .recent(.power),
-        problems: changeProblems + [.nameTaken, .builtIn, .roleCycle],
+        problems: changeProblems + [.nameTaken, .builtIn, .roleCycle, .limitReached],
         traits: [.takesVersion, .answersVersion, .answersRightsVersion, .mayBeMinimal]
     )
     static let remove = Operation<NoInput, NoReply>(

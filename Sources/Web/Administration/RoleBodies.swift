@@ -184,7 +184,10 @@ package struct RoleChangeRequest: RequestBody {
 private enum RoleHelp {
     static let isDefault = "Whether new accounts get it."
     static let permissions = "What it permits by itself; all of it. `orders:*` is a namespace."
-    static let includes = "The roles that it includes; all of them."
+    static let includes = """
+        The roles that it includes; all of them. With theirs, and itself, it stands for \
+        \(RoleAdministration.reachLimit) at most, by \(RoleAdministration.wayLimit) inclusions.
+        """
 }
 
 /// A role.

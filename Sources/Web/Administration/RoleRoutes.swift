@@ -7,10 +7,17 @@ import Tokens
 extension RequestContext {
     /// Who administers, at a gate that asks for a permission.
     var grantor: Grantor {
-        Grantor(
+        let claims = claims
+        let generation = claims.signatureGeneration
+        let key = APIKeyID(high: claims.tokenID.high, low: claims.tokenID.low)
+        let credential: Grantor.Credential =
+            claims.isKey ? .key(key, generation) : .token(of: claims.sessionID, generation)
+        return Grantor(
             account: claims.accountID,
             narrowedTo: claims.narrowedTo,
-            realm: caller?.realm ?? .everywhere
+            realm: caller?.realm ?? .everywhere,
+            credential: credential,
+            permission: caller?.permission
         )
     }
 }
@@ -147,7 +154,7 @@ extension WebServices {
         }
     }
 
-    /// One step of many; what refuses it refuses it alone.
+    /// One step of many; what refuses it, or breaks, is told of it alone.
     private func carryOut(
         _ step: AssignmentStep,
         _ context: RequestContext
@@ -175,8 +182,9 @@ extension WebServices {
                 )
                 return AssignmentResult(status: 204, code: nil, version: version)
             }
-        } catch let refusal as any Refusal {
-            return AssignmentResult(status: refusal.code.status, code: refusal.code, version: nil)
+        } catch {
+            let code = try problem(ofOne: error, context)
+            return AssignmentResult(status: code.status, code: code, version: nil)
         }
     }
 }

@@ -104,9 +104,10 @@ package struct NewAPIKeyReply: ReplyBody {
         members.key(view)
         members.text(
             "key",
-            // This is the one answer that shows it.
+            // This is the one answer that shows it, to who makes the call or makes it again.
             String(decoding: text.exposed, as: UTF8.self),
-            help: "The key; send it as a bearer token. It is shown once and kept nowhere."
+            help: "The key; send it as a bearer token. It is in this answer alone, and for a day in"
+                + " that to the same call with the same `Idempotency-Key`, kept sealed."
         )
     }
 

@@ -27,7 +27,8 @@ package enum UserAPI {
         summary: "One account with its roles and its profile.",
         tag: tag,
         gate: .delegated(.usersRead),
-        traits: [.answersVersion]
+        // Roles, sign-ins and passwords change without the account's version.
+        traits: [.answersVersion, .outgrowsVersion]
     )
     static let disable = Operation<NoInput, NoReply>(
         "users.disable",

@@ -66,7 +66,12 @@ extension WebServices {
         }
         bindings.bind(UserAPI.sessions) { query, context in
             let account = try await show(try context.id("id"), context).detail.summary.id
-            let page = try await lists.sessions(of: account, query.page, now: context.now)
+            let page = try await lists.sessions(
+                of: account,
+                within: context.realm.organisationID,
+                query.page,
+                now: context.now
+            )
             let own = context.claims.sessionID
             let items = page.items.map { SessionReply(view: $0, isCurrent: $0.id == own) }
             return Answer(SessionPageReply(page: Page(items, nextCursor: page.nextCursor)))
@@ -131,8 +136,6 @@ extension WebServices {
     }
 
     /// Why one of many was not done; nil where it was.
-    ///
-    /// A fault is told of this one alone, because what was done before it stays done.
     private func outcome(
         of action: UserBulkAction,
         _ account: AccountID,
@@ -141,15 +144,23 @@ extension WebServices {
         do {
             try await carryOut(action, account, context)
             return nil
-        } catch let error as CancellationError {
-            throw error
         } catch {
-            let problem = Problem(error)
-            if let cause = problem.cause {
-                context.logger.error("one of many failed", metadata: ["error": "\(cause)"])
-            }
-            return problem.code
+            return try problem(ofOne: error, context)
         }
+    }
+
+    /// What is told of one of many that failed.
+    ///
+    /// A fault is told of this one alone, because what was done before it stays done.
+    ///
+    /// - Throws: `error` where the whole call is over.
+    func problem(ofOne error: any Error, _ context: RequestContext) throws -> ProblemCode {
+        if error is CancellationError { throw error }
+        let problem = Problem(error)
+        if let cause = problem.cause {
+            context.logger.error("one of many failed", metadata: ["error": "\(cause)"])
+        }
+        return problem.code
     }
 
     private func show(

@@ -1,5 +1,5 @@
-// docs/access.md: every operation and who may call it, from the catalogue; and which need a recent
-// sign-in, and why.
+// docs/access.md: every operation and who may call it, from the catalogue; which can be bound to
+// networks; and which need a recent sign-in, and why.
 internal import HTTPTypes
 internal import Primitives
 
@@ -28,7 +28,22 @@ package enum AccessTable {
             out += " | \(info.proof == .none ? "–" : "yes")"
             out += " | \(info.needsCSRFToken ? "yes" : "–") | \(limits.isEmpty ? "–" : limits) |\n"
         }
-        return out + proofs(catalogue)
+        return out + networks(catalogue) + proofs(catalogue)
+    }
+
+    /// What can be bound to networks; empty where nothing can.
+    private static func networks(_ catalogue: Catalogue) -> String {
+        guard catalogue.operations.contains(where: \.gate.isAdministration) else { return "" }
+        return """
+
+            ## Networks
+
+            Whatever asks for a permission above is answered in `administration.networks` alone,
+            where that is set. From elsewhere it is 403 `network-not-allowed`, before the credential
+            is looked at. `watchword admin` is not asked:
+            [administration](operations/administration.md).
+
+            """
     }
 
     /// What needs a recent sign-in, by what is at stake; empty where nothing does.

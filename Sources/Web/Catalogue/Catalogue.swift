@@ -55,19 +55,22 @@ package struct Bindings {
         add(info) { context, body in
             try await Self.declared(info) {
                 var context = context
-                let asked = context
-                context.caller = try await asked.timed {
-                    try await gatekeeper(info.gate, info.proof, asked)
-                }
+                // Before the body: a stranger does not make the node take one.
+                context.caller = try await Self.pass(info, gatekeeper, context)
                 let bytes = try await Self.collect(info, context, body)
+                // A body has a limit of its own (`bodyTime`); the answer's time runs from its end.
+                if body.isPresent { context.deadline = .after(context.timeAllowed) }
+                // And after it: whoever held it back may have been disabled, signed out or demoted
+                // meanwhile, which was acknowledged before this request was complete (W1, W11).
+                if body.isPresent, bytes != nil {
+                    context.caller = try await Self.pass(info, gatekeeper, context)
+                }
                 let known = context
                 let input = try CursorSeal.$current.withValue(seal) {
                     try Self.read(Input.self, info, known, bytes)
                 }
                 context.expected = try info.expectedVersion(context.headers)
                 let request = try IdempotentRequest(info, context, body: bytes ?? [])
-                // A body has a limit of its own (`bodyTime`); the answer's time runs from its end.
-                if body.isPresent { context.deadline = .after(context.timeAllowed) }
                 let ready = context
                 let reply = try await CursorSeal.$current.withValue(seal) {
                     try await ready.timed {
@@ -96,10 +99,7 @@ package struct Bindings {
         add(info) { context, body in
             try await Self.declared(info) {
                 var context = context
-                let asked = context
-                context.caller = try await asked.timed {
-                    try await gatekeeper(info.gate, info.proof, asked)
-                }
+                context.caller = try await Self.pass(info, gatekeeper, context)
                 let known = context
                 return try await known.timed { try await handler(known, body) }
             }
@@ -133,6 +133,15 @@ package struct Bindings {
             allowsCORS: !isRaw,
             run: run
         )
+    }
+
+    /// Passes the gate of an operation, and says who calls.
+    private static func pass(
+        _ info: OperationInfo,
+        _ gatekeeper: Gatekeeper,
+        _ context: RequestContext
+    ) async throws -> Caller? {
+        try await context.timed { try await gatekeeper(info.gate, info.proof, context) }
     }
 
     /// Runs a handler; in debug builds a refusal that its operation does not declare traps.

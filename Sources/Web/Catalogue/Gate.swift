@@ -38,6 +38,15 @@ package enum Gate: Hashable, Sendable {
         }
     }
 
+    /// Whether whoever passes administers, which may be bound to networks (row 176).
+    package var isAdministration: Bool {
+        switch self {
+        case .permission, .delegated: true
+        case .anyone, .credential, .endedCredential, .principal, .refreshCredential, .listener:
+            false
+        }
+    }
+
     /// Whether a cookie may be the credential, so that unsafe methods need a CSRF token.
     package var readsCookies: Bool {
         switch self {
@@ -52,11 +61,14 @@ package enum Gate: Hashable, Sendable {
     var problems: [ProblemCode] {
         let token: [ProblemCode] = [
             .tokenMissing, .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked,
+            // Its signature was not checked (decision 18).
+            .tooManyAttempts,
         ]
         return switch self {
         case .anyone, .listener: []
         // Not for API keys: they have no session.
-        case .credential, .endedCredential, .permission, .delegated: token + [.permissionDenied]
+        case .credential, .endedCredential: token + [.permissionDenied]
+        case .permission, .delegated: token + [.permissionDenied, .networkNotAllowed]
         case .principal: token
         case .refreshCredential:
             [

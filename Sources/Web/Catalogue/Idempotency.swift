@@ -13,8 +13,8 @@ package struct IdempotentRequest: Sendable {
     package let account: AccountID
     /// SHA-256 of the key.
     package let keyDigest: [UInt8]
-    /// SHA-256 of all that makes it another request: operation, organisation, path, query and
-    /// body.
+    /// SHA-256 of all that makes it another request: the API key it was made with, operation,
+    /// organisation, path, query and body.
     package let requestDigest: [UInt8]
     /// This attempt at it.
     package let attempt: RequestID
@@ -92,7 +92,10 @@ extension IdempotentRequest {
         var hash = SHA256()
         // Each part behind its length: no two requests run together into the same bytes.
         let realm = context.caller?.realm.organisationID?.description ?? ""
-        for part in [info.name, realm, context.path, context.query ?? ""] {
+        // Two API keys of one account may be narrowed differently: neither is told what the other
+        // was. The sessions of an account are as good as one another.
+        let credential = context.claims.isKey ? context.claims.tokenID.description : ""
+        for part in [info.name, realm, credential, context.path, context.query ?? ""] {
             hash.update(data: Array("\(part.utf8.count):\(part)".utf8))
         }
         hash.update(data: body)

@@ -46,7 +46,8 @@ extension OpenAPI {
                         [("examples", .texts(["return=minimal"]))]
                     )
                 )
-            case .answersVersion, .answersLocation, .answersRightsVersion: continue
+            case .answersVersion, .outgrowsVersion, .answersLocation, .answersRightsVersion:
+                continue
             }
         }
         return out
@@ -120,7 +121,7 @@ extension OpenAPI {
                 isRequired: true
             )
         case .mayBeMinimal: header(.preferenceApplied, "`return=minimal` where it was done.")
-        case .needsVersion, .takesVersion: nil
+        case .needsVersion, .takesVersion, .outgrowsVersion: nil
         }
     }
 

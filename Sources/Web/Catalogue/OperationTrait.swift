@@ -12,8 +12,11 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
     case needsVersion
     /// May say so in `If-Match`; where it does not, any version is changed.
     case takesVersion
-    /// Answers the version as `ETag`; a GET then takes `If-None-Match`.
+    /// Answers the version as `ETag`; a GET then takes `If-None-Match`, unless it outgrows that.
     case answersVersion
+    /// Answers more than the version covers: a copy may be outdated though the version is still the
+    /// same, so the GET is always answered in full. The version stays good for `If-Match`.
+    case outgrowsVersion
     /// Answers where the new resource is, as `Location`.
     case answersLocation
     /// Changes rights, and answers the version that `at_least` takes to know of it; `Bindings` adds
@@ -27,7 +30,9 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
         case .idempotent: [.idempotencyKeyReused]
         case .needsVersion: [.versionRequired, .versionMismatch]
         case .takesVersion: [.versionMismatch]
-        case .answersVersion, .answersLocation, .answersRightsVersion, .mayBeMinimal: []
+        case .answersVersion, .outgrowsVersion, .answersLocation, .answersRightsVersion,
+            .mayBeMinimal:
+            []
         }
     }
 
@@ -37,14 +42,17 @@ package enum OperationTrait: String, Hashable, Sendable, CaseIterable {
         case .answersVersion: .eTag
         case .answersLocation: .location
         case .answersRightsVersion: .rightsVersion
-        case .idempotent, .needsVersion, .takesVersion, .mayBeMinimal: nil
+        case .idempotent, .needsVersion, .takesVersion, .outgrowsVersion, .mayBeMinimal: nil
         }
     }
 }
 
 extension OperationInfo {
-    /// Whether it reads and answers a version, so that a copy can be asked about.
-    var answersNotModified: Bool { !isUnsafe && traits.contains(.answersVersion) }
+    /// Whether it reads and answers a version that covers all of it, so that a copy can be asked
+    /// about.
+    var answersNotModified: Bool {
+        !isUnsafe && traits.contains(.answersVersion) && !traits.contains(.outgrowsVersion)
+    }
 
     /// Stops the start where the traits make no sense together.
     func checkTraits() {
@@ -56,6 +64,10 @@ extension OperationInfo {
         precondition(
             !traits.contains(.mayBeMinimal) || isUnsafe && isJSON,
             "\(name): there is nothing to leave out"
+        )
+        precondition(
+            !traits.contains(.outgrowsVersion) || !isUnsafe && traits.contains(.answersVersion),
+            "\(name): there is no copy that could be outdated"
         )
         precondition(
             traits.isDisjoint(with: [.needsVersion, .takesVersion]) || isUnsafe,

@@ -1,6 +1,7 @@
 // What stands at every gate: the credential is read, judged against the revocation log, and, when
 // it is a cookie on a call that may change something, paired with its CSRF value (row 145). Where
-// much is at stake, the caller must have signed in lately as well (row 178).
+// much is at stake, the caller must have signed in lately as well (row 178). Where administration
+// is bound to networks, the call must come from one of them, which is looked at first (row 176).
 import Access
 package import HTTPTypes
 package import Primitives
@@ -13,6 +14,8 @@ package enum GateRefusal: Refusal, Equatable {
     case csrfFailed
     /// The roles do not permit it.
     case permissionDenied
+    /// Administration is not answered where the call comes from.
+    case networkNotAllowed
     /// The caller has not proved who he is within this time.
     case proofTooOld(limit: Duration)
 
@@ -20,12 +23,14 @@ package enum GateRefusal: Refusal, Equatable {
         switch self {
         case .csrfFailed: .csrfFailed
         case .permissionDenied: .permissionDenied
+        case .networkNotAllowed: .networkNotAllowed
         case .proofTooOld: .recentSignInRequired
         }
     }
     package var detail: String? {
         switch self {
-        case .csrfFailed, .permissionDenied: nil
+        // Not the address: it may be that of a proxy inside.
+        case .csrfFailed, .permissionDenied, .networkNotAllowed: nil
         case .proofTooOld(let limit):
             "This needs a sign-in within the last \(limit.wholeSeconds) seconds."
         }
@@ -36,6 +41,8 @@ extension WebServices {
     /// The gatekeeper of every catalogue.
     package var gatekeeper: Gatekeeper {
         { gate, proof, context in
+            // First: from elsewhere nobody finds out what a token is good for.
+            try networks.check(gate, from: context.clientAddress)
             let caller = try await pass(gate, context)
             // Last: who may not do it at all is not asked to sign in for it.
             if let caller { try check(proof, of: caller) }
@@ -70,7 +77,7 @@ extension WebServices {
             guard try await hold(caller.claims).permits(permission.rawValue) else {
                 throw GateRefusal.permissionDenied
             }
-            return caller
+            return Caller(claims: caller.claims, source: caller.source, permission: permission)
         case .delegated(let permission):
             let caller = try await administrator(context)
             let organisation = try OrganisationChoice.read(context.headers, caller.claims)
@@ -83,7 +90,12 @@ extension WebServices {
                 else { throw GateRefusal.permissionDenied }
             }
             let realm = organisation.map(Realm.organisation) ?? .everywhere
-            return Caller(claims: caller.claims, source: caller.source, realm: realm)
+            return Caller(
+                claims: caller.claims,
+                source: caller.source,
+                realm: realm,
+                permission: permission
+            )
         }
     }
 
@@ -132,7 +144,7 @@ extension WebServices {
     ) async throws -> Caller {
         let credential = try Credential(context.headers, cookies)
         let claims: AccessClaims
-        switch try await verifier.judge(credential.token) {
+        switch try await verifier.judge(credential.token, from: payer(context)) {
         case .accepted(let found): claims = found
         case .refused(.revoked, let found?) where acceptsRevoked: claims = found
         case .refused(let flaw, _): throw flaw

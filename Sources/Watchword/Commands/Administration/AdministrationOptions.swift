@@ -34,7 +34,7 @@ struct AdministrationOptions: ParsableArguments {
         row: (Item) -> [String]
     ) {
         show(json: document(page), text: TextTable.text(headings, page.items.map(row)))
-        if !json, let cursor = page.nextCursor { Output.note("More: --cursor \(cursor)") }
+        if !json, let cursor = page.nextCursor { Output.note("More: --cursor=\(cursor)") }
     }
 }
 
