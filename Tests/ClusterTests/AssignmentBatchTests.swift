@@ -197,4 +197,36 @@ import Testing
         #expect(done.status == 200)
         #expect(try await scene.given(scene.newcomer) == ["reader-\(scene.mark) "])
     }
+
+    @Test
+    func `where one item fails for a fault the others are told as they are (S4-14, W10)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let scene = try await Scene(cluster)
+        // Nobody gets to the clerk meanwhile, however long he waits.
+        let holder = try await LockHolder(
+            cluster,
+            "SELECT FROM account_signatures WHERE account_id = '\(scene.clerk.id)' FOR UPDATE"
+        )
+        defer { holder.letGo() }
+        let items = [
+            Self.item("assign", scene.newcomer.id, scene.reader),
+            Self.item("assign", scene.clerk.id, scene.reader),
+        ]
+        let answer = try await cluster.node.send(
+            "POST",
+            "/v1/admin/assignments/bulk",
+            scene.desk.tokens.bearer,
+            json: "{\"items\":[\(items.joined(separator: ","))]}"
+        )
+        #expect(answer.status == 200, "\(answer.body)")
+        let results = answer.json.at("results")?.items ?? []
+        let statuses = results.compactMap { result -> Int64? in
+            if case .integer(let status)? = result.at("status") { return Int64(status) }
+            return nil
+        }
+        #expect(statuses == [201, 503], "\(answer.body)")
+        #expect(try await scene.given(scene.newcomer) == ["reader-\(scene.mark) "])
+    }
 }

@@ -279,4 +279,51 @@ import Testing
         )
         #expect(shown.status == 304)
     }
+
+    @Test func `a copy is not called good whose roles or inclusions are outdated (RFC 9110)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let person = try await cluster.person()
+        func role(_ rest: String) async throws -> String {
+            let made = try await cluster.node.send(
+                "POST",
+                "/v1/admin/roles",
+                desk.tokens.bearer,
+                json: "{\"name\":\"r-\(Self.mark())\",\"permissions\":[]\(rest)}"
+            )
+            return try #require(made.text("id"), "\(made.body)")
+        }
+        let part = try await role("")
+        let whole = try await role(",\"includes\":[\"\(part)\"]")
+        let held = "/v1/admin/users/\(person.id)"
+        let given = try await desk.send(
+            "POST",
+            "/\(person.id)/roles",
+            json: "{\"role\":\"\(part)\"}"
+        )
+        #expect(given.status == 201, "\(given.body)")
+        for (path, change) in [
+            (held, "\(held)/roles/\(part)"),
+            ("/v1/admin/roles/\(whole)", "/v1/admin/roles/\(part)"),
+        ] {
+            let seen = try await cluster.node.send("GET", path, desk.tokens.bearer)
+            #expect(seen.status == 200)
+            let known = desk.tokens.bearer + [("If-None-Match", try #require(seen["ETag"]))]
+            let removed = try await cluster.node.send("DELETE", change, desk.tokens.bearer)
+            #expect(removed.status == 204, "\(removed.body)")
+            let again = try await cluster.node.send("GET", path, known)
+            #expect(again.status == 200 && again.body != seen.body, "\(path)")
+        }
+        // The version is still what a change is made to.
+        let shown = try await cluster.node.send("GET", held, desk.tokens.bearer)
+        let changed = try await cluster.node.send(
+            "PATCH",
+            held,
+            desk.tokens.bearer + [("If-Match", try #require(shown["ETag"]))],
+            json: "{\"profile\":{\"given_name\":\"Ada\"}}"
+        )
+        #expect(changed.status == 200, "\(changed.body)")
+    }
 }

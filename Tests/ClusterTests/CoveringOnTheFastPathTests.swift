@@ -1,6 +1,8 @@
 // The rules by which a revocation covers a token, on the fast path of `/verify` and on the general
 // one: the rows that no operation of ours writes yet come from the test, as an operator's would.
 import Primitives
+import Revocation
+import Sessions
 import TestKit
 import Testing
 import Tokens
@@ -142,5 +144,45 @@ import Tokens
         #expect(try await answers(cluster, later) == [200, 200])
         try await revoke(cluster, kind: 8, "\(key)")
         #expect(try await answers(cluster, later) == [401, 401])
+    }
+
+    @Test
+    func `A token's own end, and its client's, hold on the fast path as well (W1)`()
+        async throws
+    {
+        var plan = Cluster.Plan()
+        plan.nodes = 2
+        plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
+        let cluster = try await Cluster.start(plan)
+        let forge = try await TokenForge(cluster)
+        let person = try await cluster.person()
+        let kept = try await cluster.signIn(person)
+        let tokens = try await cluster.signIn(person)
+        let claims = try forge.read(tokens.access)
+        // The session's id names no token, nor does an id that differs in one half.
+        try await revoke(cluster, kind: 1, tokens.session)
+        try await revoke(cluster, kind: 1, "\(TokenID(high: claims.tokenID.high, low: 1))")
+        #expect(try await answers(cluster, tokens) == [200, 200])
+        try await revoke(cluster, kind: 1, "\(claims.tokenID)")
+        #expect(try await answers(cluster, tokens) == [401, 401])
+        #expect(try await answers(cluster, kept) == [200, 200])
+
+        let old = try await cluster.signIn(person)
+        let issued = try forge.read(old.access).issuedAt.microseconds / 1000
+        let client = Self.client(claims.clientID)
+        try await revoke(cluster, kind: 6, Self.client("another"), version: issued + 1)
+        try await revoke(cluster, kind: 6, client, version: issued)
+        #expect(try await answers(cluster, old) == [200, 200])
+        try await revoke(cluster, kind: 6, client, version: issued + 1)
+        #expect(try await answers(cluster, old) == [401, 401])
+        #expect(try await answers(cluster, kept) == [401, 401])
+        let later = try await cluster.signIn(person)
+        #expect(try await answers(cluster, later) == [200, 200])
+    }
+
+    /// The name of a client in the log.
+    private static func client(_ name: String) -> String {
+        let subject = RevocationSubject.client(named: name)
+        return "\(ID<Named.Entry>(high: subject.high, low: subject.low))"
     }
 }

@@ -132,4 +132,43 @@ import Testing
         let whole = try await log(root, "&account=\(person.id)", [])
         for text in [scene.other.id, resource, there] { #expect(whole.body.contains(text)) }
     }
+
+    @Test
+    func `a delegate is shown no session that is for another organisation (row 175)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let person = scene.person
+        try await scene.other.add(person, by: scene.root)
+        var sessions: [String] = []
+        for organisation in [scene.own.id, scene.other.id] {
+            let answer = try await scene.cluster.node.send(
+                "POST",
+                "/v1/auth/login",
+                json: """
+                    {"login":"\(person.email)","password":"\(person.password)",
+                     "organisation_id":"\(organisation)"}
+                    """
+            )
+            sessions.append(try Tokens(answer).session)
+        }
+        sessions.append(try await scene.cluster.signIn(person).session)
+        func list(_ desk: AdminDesk, _ fields: [(String, String)]) async throws -> HTTPAnswer {
+            let answer = try await desk.send("GET", "/\(person.id)/sessions", fields)
+            #expect(answer.status == 200, "\(answer.body)")
+            return answer
+        }
+        let shown = try await list(scene.desk, [scene.own.field])
+        let seen = shown.json.at("items")?.items.compactMap { $0.at("id")?.string }
+        #expect(seen == [sessions[2], sessions[0]])
+        #expect(!shown.body.contains(scene.other.id) && shown.body.contains(scene.own.id))
+        let all = try await list(scene.root, [])
+        let known = all.json.at("items")?.items.compactMap { $0.at("id")?.string }
+        #expect(known == Array(sessions.reversed()))
+        #expect(all.body.contains(scene.other.id))
+        // His own list leaves out nothing.
+        let tokens = try await scene.cluster.signIn(person)
+        let own = try await scene.cluster.node.send("GET", "/v1/me/sessions", tokens.bearer)
+        #expect(own.body.contains(scene.other.id))
+    }
 }

@@ -190,6 +190,20 @@ import Testing
         #expect(mine.body.contains("\"permissions\":[\"*:*\""), "\(mine.body)")
     }
 
+    @Test func `A built-in permission is described by nobody anew (row 172)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let described = "SELECT description FROM permissions WHERE name = 'users:read'"
+        let before = try await scene.cluster.sql(described)
+        let harmless = "{\"description\":\"Harmless.\"}"
+        let refused = try await scene.call("PATCH", "/permissions/users:read", harmless)
+        #expect(refused.status == 409 && refused.code == "built-in", "\(refused.body)")
+        #expect(try await scene.cluster.sql(described) == before)
+        let unknown = try await scene.call("PATCH", "/permissions/nobody:knows", harmless)
+        #expect(unknown.status == 404)
+    }
+
     @Test func `a role on a resource counts there alone, and an end ends it`() async throws {
         let scene = try await Scene(try await Cluster.shared())
         let good = scene.cluster.nodes.map { _ in 200 }

@@ -177,4 +177,39 @@ import Testing
             #expect(held == count, "\(round)")
         }
     }
+
+    @Test
+    func `a role in an organisation is given by its own spelling and goes with the member (W10)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let root = try await AdminDesk(cluster)
+        let org = try await TestOrganisation(root)
+        let person = try await cluster.person()
+        try await org.add(person, by: root)
+        let role = try await cluster.sql("SELECT id FROM roles WHERE name = 'member'")
+        func give(_ resource: String) async throws -> HTTPAnswer {
+            try await root.send(
+                "POST",
+                "/\(person.id)/roles",
+                json: "{\"role\":\"\(role)\",\"resource\":\"\(resource)\"}"
+            )
+        }
+        // With a letter in it, or there is nothing to spell otherwise.
+        let shouted = "org:\(org.id.uppercased())"
+        try #require(shouted != "org:\(org.id)")
+        let refused = try await give(shouted)
+        #expect(refused.status == 400 && refused.code == "validation-failed", "\(refused.body)")
+        let given = try await give("org:\(org.id)")
+        #expect(given.status == 201, "\(given.body)")
+        let left = try await org.send(root, "DELETE", "/members/\(person.id)")
+        #expect(left.status == 204, "\(left.body)")
+        let held = try await cluster.sql(
+            """
+            SELECT count(*) FROM account_roles
+             WHERE account_id = '\(person.id)' AND scope <> ''
+            """
+        )
+        #expect(held == "0")
+    }
 }

@@ -29,9 +29,7 @@ import Testing
         _ cluster: Cluster,
         _ root: [(String, String)]
     ) async throws -> [String] {
-        let answer = try await cluster.node.send("GET", path + "?limit=200", root)
-        #expect(answer.status == 200)
-        return (answer.json.at("items")?.items ?? []).map { item in
+        try await cluster.items(path, root).map { item in
             if case .text(let text)? = item.at("path") { text } else { "?" }
         }
     }
@@ -440,19 +438,8 @@ import Testing
             )
             #expect(full.status == 409 && full.code == "limit-reached")
             // Page by page, each rule once.
-            var found = 0
-            var cursor = ""
-            repeat {
-                let page = try await cluster.node.send(
-                    "GET",
-                    Self.path + "?limit=200" + cursor,
-                    root
-                )
-                #expect(page.status == 200)
-                found += page.json.at("items")?.items.count ?? 0
-                cursor = page.text("next_cursor").map { "&cursor=\($0)" } ?? ""
-            } while !cursor.isEmpty
-            #expect(found == 1000)
+            let found = try await cluster.items(Self.path, root)
+            #expect(Set(found.compactMap { $0.at("id")?.string }).count == 1000)
         }
     }
 }

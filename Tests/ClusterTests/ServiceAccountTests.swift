@@ -42,8 +42,8 @@ import Testing
             #expect(answer.status == 400 && answer.code == "validation-failed", "\(bad)")
         }
         #expect(try await cluster.login(name, "anything at all 17").code == "sign-in-failed")
-        let list = try await cluster.node.send("GET", "\(Self.path)?limit=200", desk.tokens.bearer)
-        let ids = list.json.at("items")?.items.compactMap { $0.at("id")?.string } ?? []
+        let list = try await cluster.items(Self.path, desk.tokens.bearer)
+        let ids = list.compactMap { $0.at("id")?.string }
         #expect(ids.contains(service.id) && !ids.contains(desk.id))
         // A person is no service.
         let person = try await cluster.person()
@@ -378,5 +378,38 @@ import Testing
         let vain = try await make(rich.id, ",\"permissions\":[\"*:*\"]")
         #expect(vain.status == 403 && vain.code == "permission-not-held")
         #expect(try await make(rich.id, ",\"permissions\":[\"roles:read\"]").status == 201)
+    }
+
+    @Test
+    func `a key is not told again what another key of its account was told (rows 169, 179, W7)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let maker = try await TestService(desk, ["services:write", "orders:read", "orders:write"])
+        let target = try await TestService(desk)
+        let whole = try await maker.key()
+        let narrow = try await maker.key(",\"permissions\":[\"services:write\"]")
+        let mark = ("Idempotency-Key", "of-\(maker.id)")
+        func ask(_ fields: [(String, String)]) async throws -> HTTPAnswer {
+            try await cluster.node.send(
+                "POST",
+                "\(Self.path)/\(target.id)/keys",
+                fields,
+                json: "{\"name\":\"a key\"}"
+            )
+        }
+        let made = try await ask(whole.bearer + [mark])
+        #expect(made.status == 201, "\(made.body)")
+        let secret = try #require(made.text("key"))
+        // What it may not make itself it is not shown either.
+        let other = try await ask(narrow.bearer + [mark])
+        #expect(other.status == 409 && other.code == "idempotency-key-reused", "\(other.status)")
+        #expect(!other.body.contains(secret))
+        let refused = try await ask(narrow.bearer)
+        #expect(refused.status == 403 && refused.code == "permission-not-held", "\(refused.body)")
+        let again = try await ask(whole.bearer + [mark])
+        #expect(again.status == 201 && again["Idempotent-Replayed"] == "true")
+        #expect(again.text("key") == secret)
     }
 }

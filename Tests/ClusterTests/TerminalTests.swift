@@ -91,13 +91,8 @@ import Testing
         let table = try await cluster.terminal("users", "list", "--limit", "1")
         #expect(table.output.hasPrefix("ID "))
         #expect(table.output.split(separator: "\n").count == 2)
-        let cursor = try #require(table.errors.split(separator: " ").last)
-        let next = try await cluster.terminal(
-            "users",
-            "list",
-            "--cursor",
-            cursor.split(separator: "\n").joined()
-        )
+        let option = try #require(table.errors.split(whereSeparator: \.isWhitespace).last)
+        let next = try await cluster.terminal("users", "list", String(option))
         #expect(next.status == 0, "\(next.errors)")
     }
 

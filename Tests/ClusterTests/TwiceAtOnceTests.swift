@@ -288,7 +288,7 @@ import Testing
     }
 
     /// What is made for an operation alone.
-    private static func rare(_ info: OperationInfo) -> Set<Subject> {
+    static func rare(_ info: OperationInfo) -> Set<Subject> {
         switch info.name {
         case "keys.remove": [.signingKey]
         case let name where name.hasPrefix("routes."): [.rule]

@@ -177,6 +177,20 @@ final class Cluster: Sendable {
         )
     }
 
+    /// All that administration can change, and whatever is recorded of it, as one number.
+    func digest() async throws -> String {
+        let tables = [
+            "accounts", "account_passwords", "account_profiles", "account_signatures",
+            "account_roles", "roles", "role_permissions", "permissions", "organisations",
+            "organisation_members", "keys", "api_keys", "route_rules", "sessions",
+            "audit_events", "outbox", "revocation_log", "idempotency_keys",
+        ]
+        let rows = tables.map {
+            "COALESCE((SELECT string_agg(t::text, ';' ORDER BY t::text) FROM \($0) t), '')"
+        }
+        return try await sql("SELECT md5(\(rows.joined(separator: " || ")))")
+    }
+
     /// A role with permissions, given to an account.
     func grant(_ role: String, _ permissions: [String], to person: Person) async throws {
         let id = "gen_random_uuid()"

@@ -47,31 +47,61 @@ extension Cluster {
             ask: @Sendable () async throws -> Int, events: () async throws -> Void
         )
     ) async throws -> Int {
+        // Not anybody else who comes by, such as whoever notes the use of keys.
+        let obstacle = Obstacle(
+            lock: "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE",
+            condition: "l.relation = '\(table)'::regclass AND a.query LIKE '%\(query)%'"
+        )
+        return try await holdingUp(obstacle, makeScene)
+    }
+
+    /// What `ask` is told that changes a role, and gets to the lock of roles only after `events`.
+    func holdingUpRoles(
+        _ makeScene: () async throws -> (
+            ask: @Sendable () async throws -> Int, events: () async throws -> Void
+        )
+    ) async throws -> Int {
+        let obstacle = Obstacle(
+            lock: "SELECT pg_advisory_xact_lock(hashtextextended('watchword.roles', 0))",
+            condition: "l.locktype = 'advisory' AND a.query LIKE '%watchword.roles%'"
+        )
+        return try await holdingUp(obstacle, makeScene)
+    }
+
+    /// What is locked, and who of those that wait for a lock is the one that is waited for.
+    private struct Obstacle {
+        let lock: String
+        let condition: String
+    }
+
+    private func holdingUp(
+        _ obstacle: Obstacle,
+        _ makeScene: () async throws -> (
+            ask: @Sendable () async throws -> Int, events: () async throws -> Void
+        )
+    ) async throws -> Int {
         for _ in 0..<20 {
             let scene = try await makeScene()
-            let answer = try await holdUp(table, query, scene.ask, scene.events)
+            let answer = try await holdUp(obstacle, scene.ask, scene.events)
             if answer != 503 { return answer }
         }
         throw ClusterError("no answer in twenty attempts")
     }
 
     private func holdUp(
-        _ table: String,
-        _ query: String,
+        _ obstacle: Obstacle,
         _ ask: @escaping @Sendable () async throws -> Int,
         _ events: () async throws -> Void
     ) async throws -> Int {
-        let holder = try await LockHolder(self, "LOCK TABLE \(table) IN ACCESS EXCLUSIVE MODE")
+        let holder = try await LockHolder(self, obstacle.lock)
         defer { holder.letGo() }
         return try await withThrowingTaskGroup { group in
             group.addTask { try await ask() }
-            try await eventually("somebody waits for \(table)") {
-                // Not anybody else who comes by, such as whoever notes the use of keys.
+            try await eventually("somebody waits after \(obstacle.lock)") {
                 try await sql(
                     """
                     SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-                     WHERE l.relation = '\(table)'::regclass AND NOT l.granted
-                       AND a.query LIKE '%\(query)%'
+                     WHERE NOT l.granted AND \(obstacle.condition)
                     """
                 ) != "0"
             }

@@ -51,28 +51,51 @@ final class NodeProcess: Sendable {
         secrets: KnownSecrets?
     ) async throws -> NodeProcess {
         for _ in 0..<5 {
-            let ports = try FreePorts.take(2)
-            var all = variables
-            all["WATCHWORD_HTTP_PORT"] = "\(ports[0])"
-            all["WATCHWORD_MANAGEMENT_PORT"] = "\(ports[1])"
-            // So that a rule which is broken on purpose can be tried against these tests too.
-            if let mutant = getenv("WATCHWORD_MUTANT") {
-                all["WATCHWORD_MUTANT"] = String(cString: mutant)
-            }
-            let words =
-                try ["env", "-i"] + all.map { "\($0.key)=\($0.value)" } + [binary, "serve"]
-            let node = NodeProcess(
-                client: HTTPClient(port: ports[0], secrets: secrets),
-                management: HTTPClient(port: ports[1], secrets: nil),
-                process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
-                logFile: log
-            )
+            let node = try await launch(variables, log: log, secrets: secrets)
             if try await node.becomesReady() { return node }
             guard PrivateFolder.read(log).contains("cannot be listened on") else {
                 throw ClusterError("a node ended: \(PrivateFolder.read(log).suffix(2000))")
             }
         }
         throw ClusterError("no free ports in five attempts")
+    }
+
+    /// Starts a node and waits for nothing: it may end at once, or never be ready.
+    static func launch(
+        _ variables: [String: String],
+        log: String,
+        secrets: KnownSecrets?
+    ) async throws -> NodeProcess {
+        let ports = try FreePorts.take(2)
+        var all = variables
+        all["WATCHWORD_HTTP_PORT"] = "\(ports[0])"
+        all["WATCHWORD_MANAGEMENT_PORT"] = "\(ports[1])"
+        // So that a rule which is broken on purpose can be tried against these tests too.
+        if let mutant = getenv("WATCHWORD_MUTANT") {
+            all["WATCHWORD_MUTANT"] = String(cString: mutant)
+        }
+        let words = try ["env", "-i"] + all.map { "\($0.key)=\($0.value)" } + [binary, "serve"]
+        return NodeProcess(
+            client: HTTPClient(port: ports[0], secrets: secrets),
+            management: HTTPClient(port: ports[1], secrets: nil),
+            process: try await Blocking.run { try ChildProcess.launch(words, log: log) },
+            logFile: log
+        )
+    }
+
+    /// The value of a metric without labels; -1 where there is none of this name.
+    func metric(_ name: String) async throws -> Int {
+        let text = try await management.send("GET", "/metrics").body
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { Int($0.dropFirst(name.count + 1)) } ?? -1
+    }
+
+    /// How often it has answered `/verify`, fast and in general.
+    func verifyCounts() async throws -> (fast: Int, general: Int) {
+        (
+            try await metric("watchword_verify_fast_total"),
+            try await metric("watchword_verify_general_total")
+        )
     }
 
     private func becomesReady() async throws -> Bool {

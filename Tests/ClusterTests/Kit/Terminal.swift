@@ -31,6 +31,15 @@ extension Cluster {
         input: String = "",
         set: [String: String] = [:]
     ) async throws -> TerminalAnswer {
+        try await terminal(all: words, input: input, set: set)
+    }
+
+    /// The same with words that are in a list.
+    func terminal(
+        all words: [String],
+        input: String = "",
+        set: [String: String] = [:]
+    ) async throws -> TerminalAnswer {
         let folder = try PrivateFolder.make("ww-terminal")
         let janitor = try PrivateFolder.removeAtExit(folder)
         defer { PrivateFolder.release(janitor) }
