@@ -22,8 +22,17 @@ protocol ConnectionOwner: AnyObject {
     /// What a connection is for, which decides how its statements are grouped.
     enum Role: String {
         case read
+        case urgent
         case write
         case exclusive
+
+        /// Whether the server takes no writes on it.
+        var isReadOnly: Bool {
+            switch self {
+            case .read, .urgent: true
+            case .write, .exclusive: false
+            }
+        }
     }
     typealias Queue = PipelineQueue<Job, PostgresResult, PostgresError>
 
@@ -133,7 +142,7 @@ protocol ConnectionOwner: AnyObject {
 
     private var mode: Queue.Mode {
         switch role {
-        case .read: .read
+        case .read, .urgent: .read
         case .write: .write
         case .exclusive: .transaction
         }
@@ -217,7 +226,7 @@ protocol ConnectionOwner: AnyObject {
         switch unsafe PQresultStatus(result) {
         case PGRES_PIPELINE_SYNC:
             unsafe PQclear(result)
-            let verdict = role == .read ? nil : warning
+            let verdict = role.isReadOnly ? nil : warning
             warning = nil
             for action in queue.synced(verdict: verdict) { perform(action) }
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK:
@@ -240,7 +249,7 @@ protocol ConnectionOwner: AnyObject {
             metrics.inFlight.add(-1)
             if forgets(job, error) { again(job) } else { job.fail(error.naming(job.name)) }
             // The server takes no writes any more: another one may (revocation.md H10).
-            if error.sqlState == "25006", role != .read, !isClosed {
+            if error.sqlState == "25006", !role.isReadOnly, !isClosed {
                 close("the server became read-only")
                 owner.becameReadOnly(self)
             }

@@ -18,8 +18,9 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     let metrics: PoolMetrics
     let logger: Logger
     let epollThread: @Sendable () -> EpollThread?
-    var reads: SharedConnections
-    var writes: SharedConnections
+    let reads: SharedConnections
+    let urgent: SharedConnections
+    let writes: SharedConnections
     var exclusive = ExclusiveConnections()
     var connections: [ObjectIdentifier: Connection] = [:]
     /// Connections being made, which must come home before the loop may end.
@@ -46,6 +47,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         self.logger = logger
         self.epollThread = epollThread
         reads = SharedConnections(role: .read, count: configuration.readConnections)
+        urgent = SharedConnections(role: .urgent, count: configuration.urgentConnections)
         writes = SharedConnections(role: .write, count: configuration.writeConnections)
     }
 
@@ -62,12 +64,30 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         guard !isLate(job) else { return }
         guard case .run(let info, _) = job.purpose else { return lease(job) }
         note(job.deadline)
-        let isRead = info.kind == .read
-        let shared = isRead ? reads : writes
+        let shared = shared(for: info.kind)
         if shared.waiting.isEmpty, let connection = shared.roomiest(configuration.pipelineDepth) {
             return connection.send(job)
         }
-        wait(job) { isRead ? reads.waiting.append($0) : writes.waiting.append($0) }
+        wait(job, behind: shared.waiting.count) { shared.waiting.append($0) }
+    }
+
+    /// The connections for statements of this kind.
+    private func shared(for kind: StatementKind) -> SharedConnections {
+        switch kind {
+        case .read: reads
+        case .urgent: urgent
+        case .write, .solo: writes
+        }
+    }
+
+    /// Those a connection of this role is one of; nil for one that is nobody else's.
+    func shared(of role: Connection.Role) -> SharedConnections? {
+        switch role {
+        case .read: reads
+        case .urgent: urgent
+        case .write: writes
+        case .exclusive: nil
+        }
     }
 
     /// Takes a job for a connection that its caller holds.
@@ -102,13 +122,14 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
 
     // MARK: Waiting
 
-    func wait(_ job: Job, append: (Job) -> Void) {
-        let length =
-            switch job.purpose {
-            case .run(let info, _): info.kind == .read ? reads.waiting.count : writes.waiting.count
-            case .script, .lease: exclusive.waiting.count
-            }
-        guard length < configuration.queueLimit else {
+    /// Everybody who waits, whatever for.
+    var waiters: [Job] {
+        Array([reads.waiting, urgent.waiting, writes.waiting, exclusive.waiting].joined())
+    }
+
+    /// Lets a job wait behind so many `others`, or refuses it.
+    func wait(_ job: Job, behind others: Int, append: (Job) -> Void) {
+        guard others < configuration.queueLimit else {
             metrics.refused.increment()
             return job.fail(PostgresError(.overloaded, "too many wait").naming(job.name))
         }
@@ -127,6 +148,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
             removed += before - queue.count
         }
         clean(&reads.waiting)
+        clean(&urgent.waiting)
         clean(&writes.waiting)
         clean(&exclusive.waiting)
         metrics.waiting.add(-removed)
@@ -135,11 +157,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     // MARK: What connections tell
 
     func madeProgress(_ connection: Connection) {
-        switch connection.role {
-        case .read: drain(\.reads, into: connection)
-        case .write: drain(\.writes, into: connection)
-        case .exclusive: break
-        }
+        if let shared = shared(of: connection.role) { drain(shared, into: connection) }
         if isClosing { closeIdle() }
     }
 
@@ -147,12 +165,9 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     ///
     /// Sending may lose the connection and so come back to the lane: the queue is
     /// never held across it.
-    private func drain(
-        _ shared: ReferenceWritableKeyPath<Lane, SharedConnections>,
-        into connection: Connection
-    ) {
+    private func drain(_ shared: SharedConnections, into connection: Connection) {
         while connection.inFlight < configuration.pipelineDepth, !connection.isClosed,
-            let job = self[keyPath: shared].waiting.popFirst()
+            let job = shared.waiting.popFirst()
         {
             metrics.waiting.add(-1)
             if job.isAwaited { connection.send(job) }
@@ -162,10 +177,10 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     func lost(_ connection: Connection) {
         // One that was never taken up is its maker's affair.
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        switch connection.role {
-        case .read: replace(\.reads, connection)
-        case .write: replace(\.writes, connection)
-        case .exclusive: exclusiveLost(connection)
+        if let shared = shared(of: connection.role) {
+            replace(shared, connection)
+        } else {
+            exclusiveLost(connection)
         }
         if isClosing { closeIdle() }
     }
@@ -183,13 +198,9 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         }
     }
 
-    private func replace(
-        _ shared: ReferenceWritableKeyPath<Lane, SharedConnections>,
-        _ connection: Connection
-    ) {
-        let slots = self[keyPath: shared].slots
-        guard let index = slots.firstIndex(where: { $0 === connection }) else { return }
-        self[keyPath: shared].slots[index] = nil
+    private func replace(_ shared: SharedConnections, _ connection: Connection) {
+        guard let index = shared.slots.firstIndex(where: { $0 === connection }) else { return }
+        shared.slots[index] = nil
         guard !isClosing else { return }
         metrics.lost.increment()
         // One that was lost right after it was made is no reason to hurry.
@@ -220,8 +231,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
             else { continue }
             next = min(next ?? due, due)
         }
-        for job in [Deque](arrayLiteral: reads.waiting, writes.waiting, exclusive.waiting).joined()
-        {
+        for job in waiters {
             let due = min(job.deadline, job.waitsUntil ?? job.deadline)
             guard due <= now else {
                 next = min(next ?? due, due)

@@ -6,8 +6,8 @@ import NIOCore
 import NIOPosix
 import Primitives
 
-/// The shared connections of one role.
-struct SharedConnections {
+/// The shared connections of one role, and who waits for one.
+final class SharedConnections {
     let role: Connection.Role
     var slots: [Connection?]
     var waiting: Deque<Job> = []
@@ -45,8 +45,11 @@ extension Lane {
     func start() -> EventLoopFuture<Void> {
         loop.preconditionInEventLoop()
         var attempts: [EventLoopFuture<Void>] = []
-        for index in reads.slots.indices { attempts.append(connect(.read, index, failures: 0)) }
-        for index in writes.slots.indices { attempts.append(connect(.write, index, failures: 0)) }
+        for shared in [reads, urgent, writes] {
+            for index in shared.slots.indices {
+                attempts.append(connect(shared.role, index, failures: 0))
+            }
+        }
         let all = attempts
         return EventLoopFuture.andAllComplete(all, on: loop).flatMap {
             EventLoopFuture.andAllSucceed(all, on: self.loop)
@@ -62,11 +65,10 @@ extension Lane {
             guard !connection.isClosed else {
                 throw PostgresError(.connection, "the connection was lost as soon as it was made")
             }
-            switch role {
-            case .read: self.reads.slots[index] = connection
-            case .write: self.writes.slots[index] = connection
-            case .exclusive: preconditionFailure("exclusive connections have no slot")
+            guard let shared = self.shared(of: role) else {
+                preconditionFailure("exclusive connections have no slot")
             }
+            shared.slots[index] = connection
             self.madeProgress(connection)
         }.flatMapErrorThrowing { error in
             self.reconnect(role, index, failures: failures + 1)
@@ -122,7 +124,7 @@ extension Lane {
         metrics.connects.increment()
         connections[ObjectIdentifier(connection)] = connection
         // Reads that write by mistake fail here instead of being lost with a neighbour's failure.
-        if role == .read {
+        if role.isReadOnly {
             let job = Job(
                 .run(Self.readOnly, parameters: []),
                 deadline: .after(configuration.statementDeadline)
@@ -144,7 +146,7 @@ extension Lane {
     /// Grants a connection to a transaction, or lets it wait for one.
     func lease(_ job: Job) {
         if let connection = exclusive.idle.popLast() { return grant(job, connection) }
-        wait(job) { exclusive.waiting.append($0) }
+        wait(job, behind: exclusive.waiting.count) { exclusive.waiting.append($0) }
         if job.isAwaited { makeExclusive() }
     }
 
@@ -213,11 +215,12 @@ extension Lane {
         closed = promise
         isClosing = true
         let error = PostgresError(.connection, "the pool is closed")
-        for job in reads.waiting + writes.waiting + exclusive.waiting {
+        for job in waiters {
             metrics.waiting.add(-1)
             job.fail(error.naming(job.name))
         }
         reads.waiting.removeAll()
+        urgent.waiting.removeAll()
         writes.waiting.removeAll()
         exclusive.waiting.removeAll()
         let limit = TimeAmount.microseconds(configuration.drainLimit.wholeMicroseconds)

@@ -100,7 +100,7 @@ package final class PostgresPool: PostgresExecutor, Service {
         let answer = try await withinRequest(info.name) { request in
             // Nobody needs a late read. What a write that was sent has done must be known, and
             // `lock_timeout` sees to it that it is known soon.
-            let isRead = info.kind == .read && deadline == nil
+            let isRead = info.kind.isRead && deadline == nil
             let until = isRead ? min(limit, request ?? limit) : limit
             return try await submit(Job(.run(info, parameters: parameters), deadline: until))
         }

@@ -7,12 +7,24 @@ package enum StatementKind: Sendable {
     /// Reads only, takes no locks. Shares a connection that is read-only and a sync with its
     /// neighbours; when one of them fails, the innocent ones are sent again by themselves.
     case read
+    /// A short read that a verdict, or the acknowledgement of a revocation, may have to wait for.
+    /// As `read`, on a connection that only such reads share: nothing that takes long, such as a
+    /// list, is ever in front of them.
+    case urgent
     /// One statement that writes. Shares a commit with its neighbours; if the group fails it is
     /// rolled back as a whole, and each member is sent again alone.
     case write
     /// One statement that writes and has a commit of its own: it could deadlock in a group, or
     /// must never be sent twice.
     case solo
+
+    /// Whether it has no effect that could be undone.
+    var isRead: Bool {
+        switch self {
+        case .read, .urgent: true
+        case .write, .solo: false
+        }
+    }
 }
 
 /// What a statement is, apart from its Swift types; one object per statement.

@@ -144,9 +144,12 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await services.run() }
             let isOpen = try await eventually {
-                metrics.value("watchword_postgres_connections") == 2
+                metrics.value("watchword_postgres_connections") == 3
             }
             #expect(isOpen)
+            // What new connections send of their own is over, and not taken for the slow one.
+            _ = try await pool.first(SQL.echo(1))
+            _ = try await pool.first(SQL.urgentEcho(1))
             async let slow = pool.first(SQL.sleep(5, 0.3))
             let sent = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 1
@@ -267,10 +270,14 @@ import Testing
         #expect(other?.kind == .connection)
     }
 
-    @Test func `a write on the shared reading connection is refused by the server`() async throws {
+    @Test(arguments: [StatementKind.read, .urgent])
+    func `a write on a shared reading connection is refused by the server`(
+        kind: StatementKind
+    ) async throws {
         let disguised = Statement(
             "test.disguised",
             "INSERT INTO items (id) VALUES (1) RETURNING id",
+            kind: kind,
             decode: { try $0.get(0, as: Int.self) }
         )
         try await withPool(SQL.itemsTable) { pool, _, _ in

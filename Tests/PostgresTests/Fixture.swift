@@ -26,6 +26,7 @@ func withPool<Value>(
         try await pool.start()
         // What a new connection sends of its own counts as in flight: let it be over.
         for _ in 0..<loops { _ = try await pool.first(SQL.echo(0)) }
+        for _ in 0..<loops { _ = try await pool.first(SQL.urgentEcho(0)) }
         if !setup.isEmpty { try await pool.script(setup) }
         let value = try await body(pool, metrics, group)
         await pool.close()
@@ -86,6 +87,13 @@ enum SQL {
     static let echo = Statement(
         "test.echo",
         "SELECT $1",
+        binds: Int.self,
+        decode: { try $0.get(0, as: Int.self) }
+    )
+    static let urgentEcho = Statement(
+        "test.urgent_echo",
+        "SELECT $1",
+        kind: .urgent,
         binds: Int.self,
         decode: { try $0.get(0, as: Int.self) }
     )

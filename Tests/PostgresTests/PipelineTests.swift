@@ -43,6 +43,25 @@ import Testing
         }
     }
 
+    @Test func `an urgent read is answered while a slow one has its connection`() async throws {
+        try await withPool { pool, metrics, _ in
+            async let slow = pool.first(SQL.sleep(7, 3))
+            async let behind = pool.first(SQL.echo(8))
+            let sent = try await eventually {
+                metrics.value("watchword_postgres_in_flight") == 2
+            }
+            #expect(sent)
+            for number in 0..<10 {
+                let answer = try await pool.first(SQL.urgentEcho(number))
+                #expect(answer == number)
+            }
+            // Both are still out.
+            #expect(metrics.value("watchword_postgres_in_flight") == 2)
+            let answers = try await [slow, behind]
+            #expect(answers == [7, 8])
+        }
+    }
+
     @Test func `a statement whose columns changed type is prepared again`() async throws {
         let read = Statement(
             "test.changing",

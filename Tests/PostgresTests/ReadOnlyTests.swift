@@ -11,6 +11,12 @@ import Testing
         "SELECT current_setting('unix_socket_directories')",
         decode: { try $0.get(0, as: String.self) }
     )
+    private static let folderToReadAtOnce = Statement(
+        "test.folder_to_read_at_once",
+        "SELECT current_setting('unix_socket_directories')",
+        kind: .urgent,
+        decode: { try $0.get(0, as: String.self) }
+    )
     private static let write = Statement(
         "test.folder_to_write",
         """
@@ -70,6 +76,7 @@ import Testing
             var folders: Set<String> = []
             for _ in 0..<6 {
                 folders.insert(try await answer(pool, Self.folderToRead()))
+                folders.insert(try await answer(pool, Self.folderToReadAtOnce()))
             }
             return folders == [new.folder]
         }
@@ -80,7 +87,7 @@ import Testing
         }
         #expect(writes)
         let isWhole = try await eventually {
-            metrics.value("watchword_postgres_connections") == 6
+            metrics.value("watchword_postgres_connections") == 9
         }
         #expect(isWhole)
         await pool.close()

@@ -248,7 +248,7 @@ package final class PostgresServer: Sendable {
         else
             set -- "$@" -c listen_addresses=
         fi
-        postgres -D "$dir/data" -k "$dir" -p "$port" -c max_connections=200 \\
+        postgres -D "$dir/data" -k "$dir" -p "$port" -c max_connections=250 \\
             -c shared_buffers=32MB -c autovacuum=off "$@" >>"$dir/log" 2>&1 </dev/null &
         pid=$!
         until pg_isready -q -h "$dir" -p "$port"; do
