@@ -227,6 +227,7 @@ package enum RightsStore {
          WHERE a.id = ANY($1)
            AND a.state = 'active'
         """,
+        kind: .urgent,
         binds: [AccountID].self,
         decode: { row in
             let roles = try row.get(2, as: [RoleID].self)

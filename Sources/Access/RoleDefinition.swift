@@ -63,6 +63,7 @@ enum RoleReadStore {
          ORDER BY r.id
          LIMIT \(pageSize)
         """,
+        kind: .urgent,
         binds: RoleID.self,
         decode: decode
     )
@@ -80,6 +81,7 @@ enum RoleReadStore {
           FROM reach e
           JOIN roles r ON r.id = e.id
         """,
+        kind: .urgent,
         binds: [RoleID].self,
         decode: decode
     )

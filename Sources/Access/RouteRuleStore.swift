@@ -14,6 +14,7 @@ package enum RouteRuleStore {
     static let list = Statement(
         "routes.list",
         "\(select) ORDER BY r.position",
+        kind: .urgent,
         decode: row
     )
 

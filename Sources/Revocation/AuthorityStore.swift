@@ -18,6 +18,7 @@ package enum AuthorityStore {
                \(columns)
           FROM revocation_authority a
         """,
+        kind: .urgent,
         decode: { row in
             ObservedAuthority(
                 authority: try authority(row, from: 2),

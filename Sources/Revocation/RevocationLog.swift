@@ -144,6 +144,7 @@ package enum RevocationLog {
                GROUP BY r.id / \(rowSize)
           ) p ON true
         """,
+        kind: .urgent,
         binds: String.self,
         decode: { try Reading(head: $0) }
     )
@@ -157,6 +158,7 @@ package enum RevocationLog {
     static let glance = Statement(
         "revocation.glance",
         "SELECT \(head) FROM revocation_authority a",
+        kind: .urgent,
         decode: { try Reading(head: $0) }
     )
 

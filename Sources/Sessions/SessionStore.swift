@@ -425,6 +425,7 @@ package enum SessionStore {
           LEFT JOIN sessions s ON s.id = u.id
           LEFT JOIN session_ends c ON c.account_id = s.account_id
         """,
+        kind: .urgent,
         binds: [SessionID].self,
         decode: { row in
             ResolvedSession(

@@ -43,6 +43,7 @@ package enum KeyStore {
           FROM keys
          ORDER BY active_from DESC, id DESC
         """,
+        kind: .urgent,
         decode: KeyRow.init
     )
 
