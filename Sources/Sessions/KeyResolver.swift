@@ -127,7 +127,10 @@ package final class KeyResolver: Sendable {
                 try await horizon.assert()
                 continue
             }
-            guard let claims = claims(key, row) else { return .failure(.expired) }
+            guard let claims = claims(key, row) else {
+                forget(key)
+                return .failure(.expired)
+            }
             // They carry rights, and none may be newer than what the node has read of the log.
             try await readIndex.confirm()
             remember(key, claims)

@@ -22,7 +22,7 @@ extension Verifier {
     ///
     /// - Parameter payer: as `judge` takes it; asked for only if the token is not remembered.
     package func recogniseHere(_ token: [UInt8], from payer: () -> [UInt8]?) -> Recognition {
-        if APIKey.isMeant(by: token) { return recogniseHere(key: token) }
+        if APIKey.isMeant(by: token) { return recogniseHere(key: token, from: payer) }
         do throws(AccessTokenFlaw) {
             let claims = try recognise(token, payer)
             return claims.actor == nil ? .genuine(claims) : .unknownKey
@@ -40,10 +40,7 @@ extension Verifier {
     ) throws(AccessTokenFlaw) -> AccessClaims {
         if let known = cache.find(token) { return known }
         guard budget.isOn, let address = payer() else { return try check(token) }
-        if let wait = budget.wait(for: address, at: .now) {
-            budget.refused.increment()
-            throw .unchecked(retryAfter: wait)
-        }
+        if let left = wait(ofUnpaid: address) { throw .unchecked(retryAfter: left) }
         do throws(AccessTokenFlaw) {
             return try check(token)
         } catch {
@@ -52,6 +49,17 @@ extension Verifier {
             if error == .forged { budget.spend(address, at: .now) }
             throw error
         }
+    }
+
+    /// Why nobody looks at an API key from an address that has no budget left; nil where it has.
+    func flaw(ofUnpaid address: [UInt8]) -> CredentialFlaw? {
+        wait(ofUnpaid: address).map { .unchecked(retryAfter: $0) }
+    }
+
+    private func wait(ofUnpaid address: [UInt8]) -> Duration? {
+        guard let left = budget.wait(for: address, at: .now) else { return nil }
+        budget.refused.increment()
+        return left
     }
 
     private func check(_ token: [UInt8]) throws(AccessTokenFlaw) -> AccessClaims {

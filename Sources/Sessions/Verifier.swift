@@ -14,7 +14,7 @@ package enum CredentialFlaw: Refusal, Equatable {
     case invalid
     case expired
     case revoked
-    /// Nobody has looked: too many forged tokens have come from the same address.
+    /// Nobody has looked: too many forged ones have come from the same address.
     case unchecked(retryAfter: Duration)
 
     package var code: ProblemCode {
@@ -93,8 +93,8 @@ package struct Verifier: Sendable {
     /// A share of one statement; a signature check the first time.
     ///
     /// - Parameters:
-    ///   - payer: the address whose budget a failed check of its signature is taken from; nil for
-    ///     none.
+    ///   - payer: the address whose budget a failed check of its signature is taken from, or an
+    ///     API key that opens nothing; nil for none.
     ///   - staleness: how long ago the last read of the log may have begun for this answer to come
     ///     from memory; nil asks the log each time.
     ///   - confirmation: a read that this request has waited for already.
@@ -106,7 +106,12 @@ package struct Verifier: Sendable {
         after confirmation: Confirmation? = nil
     ) async throws -> Verdict {
         if APIKey.isMeant(by: token) {
-            return try await judge(key: token, staleness: staleness, after: confirmation)
+            return try await judge(
+                key: token,
+                from: payer,
+                staleness: staleness,
+                after: confirmation
+            )
         }
         let claims: AccessClaims
         do throws(AccessTokenFlaw) {

@@ -1,5 +1,6 @@
 // How many failed checks of signatures an address may cause. A check holds an event loop up, so who
-// sends forged tokens would have the loop for himself (revocation.md 1.9, decision 18).
+// sends forged tokens would have the loop for himself (revocation.md 1.9, decision 18). API keys
+// that open nothing, each of which asks PostgreSQL, are paid from the same budget.
 // Memory is fixed, and nothing waits: no lock, no store. It must not be asked about tokens that are
 // remembered.
 package import Primitives
@@ -17,7 +18,7 @@ package final class SignatureBudget: Sendable {
     /// How many cells a row has: a power of two.
     private static let rowLength = 4096
 
-    /// Tokens that were refused without a look at their signature.
+    /// Tokens and API keys that were refused without a look at them.
     package let refused: Counter
     private let rows: (first: [Cell], second: [Cell])
     /// How long one failed check is being paid back, and how much may be owed, in nanoseconds.
@@ -34,7 +35,7 @@ package final class SignatureBudget: Sendable {
         )
         refused = metrics.counter(
             "watchword_signature_budget_refused_total",
-            help: "Tokens whose signature was not checked: too many forged ones came from there."
+            help: "Tokens and API keys nobody looked at: too many forged ones came from there."
         )
     }
 

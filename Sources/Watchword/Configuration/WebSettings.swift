@@ -88,9 +88,10 @@ struct WebSettings: Sendable {
             "tokens.failed_checks",
             default: 300,
             within: 0...1_000_000,
-            help: "Forged tokens of one address (of one /64 with IPv6) that a node looks at in a"
-                + " minute, a third of them at once, save the trusted proxies'; then it looks at no"
-                + " new token from there. 0 is no limit."
+            help: "Forged tokens, and API keys that open nothing, of one address (of one /64 with"
+                + " IPv6) that a node looks at in a minute, a third of them at once, save the"
+                + " trusted proxies'; then it looks at no new token or key from there. 0 is no"
+                + " limit."
         )
     }
 

@@ -19,6 +19,8 @@ final class CheckedToken {
     private(set) var held: [RoleID] = []
     private var rightsVersion: Int64 = .min
     private var rightsEnd: Timestamp?
+    /// Whether it is an API key that opened nothing when it was read anew.
+    private var isDead = false
     /// Their names, as of `rolesGeneration`.
     private(set) var roleNames: [String] = []
     private(set) var rolesGeneration = -1
@@ -66,6 +68,7 @@ final class CheckedToken {
     /// Takes the claims of an API key that was read anew.
     func renew(_ claims: AccessClaims) {
         lent = Lent(claims)
+        isDead = false
         organisations = [:]
         rolesGeneration = -1
         held = []
@@ -74,8 +77,14 @@ final class CheckedToken {
         takeCarried()
     }
 
+    /// Takes it that an API key which was read anew opens nothing: whoever shows it again has it
+    /// looked for, and pays for that (decision 18).
+    func die() { isDead = true }
+
     /// Whether it is an API key whose claims are over, which may go on with others.
-    func isSpentKey(_ verifier: Verifier) -> Bool { key != nil && verifier.isOver(claims) }
+    func isSpentKey(_ verifier: Verifier) -> Bool {
+        key != nil && (isDead || verifier.isOver(claims))
+    }
 
     private func takeCarried() {
         guard let carried = claims.roles else { return }

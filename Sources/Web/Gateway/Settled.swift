@@ -76,14 +76,17 @@ struct Settled {
         }
     }
 
-    /// Gives API keys the claims that were read anew for them.
+    /// Gives API keys the claims that were read anew for them, where they open anything still.
     func renewKeys(_ batch: [VerifyFront]) {
         guard !keys.isEmpty else { return }
         for front in batch {
             guard case .token(let token)? = front.question?.credential, let key = token.key,
-                case .success(let claims)? = keys[key]
+                let answer = keys[key]
             else { continue }
-            token.renew(claims)
+            switch answer {
+            case .success(let claims): token.renew(claims)
+            case .failure: token.die()
+            }
         }
     }
 

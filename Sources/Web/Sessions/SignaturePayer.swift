@@ -1,6 +1,7 @@
-// Whose budget a failed check of a signature is taken from (decision 18), on every path: the
-// client's, as far as its address is known. An address that stands for everybody behind a gateway
-// has none: one forger must not have the good tokens of all others refused.
+// Whose budget a failed check of a signature is taken from, or an API key that opens nothing
+// (decision 18), on every path: the client's, as far as its address is known. An address that stands
+// for everybody behind a gateway has none: one forger must not have the good tokens of all others
+// refused.
 internal import Primitives
 internal import Sessions
 
@@ -36,7 +37,7 @@ extension CredentialFlaw {
         guard case .unchecked(let wait) = self else { return self }
         return WebRefusal(
             .tokenInvalid,
-            "It was not looked at: too many forged tokens have come from this address.",
+            "It was not looked at: too many forged ones have come from this address.",
             retryAfter: wait
         )
     }

@@ -8,19 +8,19 @@ import Testing
 @testable import Web
 
 @Suite(.serialized) struct ForgedTokenTests {
-    private static let forger = "203.0.113.9"
+    static let forger = "203.0.113.9"
     /// One failed check is allowed, and the next twenty seconds later.
-    private static let settings = ["tokens.failed_checks": "3"]
+    static let settings = ["tokens.failed_checks": "3"]
 
     /// How a token is shown, and where from: nil for no word of the proxy about it.
-    private struct Call {
+    struct Call {
         var target = "/verify"
         var isCookie = false
         var address: String? = ForgedTokenTests.forger
     }
 
     /// Status and code of the answer, and what else of it matters here.
-    private static func ask(
+    static func ask(
         _ token: [UInt8],
         _ port: Int,
         _ call: Call = Call()
