@@ -198,6 +198,9 @@ package enum RightsStore {
     }
 
     /// What accounts hold now.
+    ///
+    /// `infinity`, which somebody may have written by hand, is no end: an error would be that of all
+    /// who are asked for together.
     static let find = Statement(
         "rights.find",
         """
@@ -216,8 +219,9 @@ package enum RightsStore {
          CROSS JOIN LATERAL (
                SELECT COALESCE(array_agg(l.role_id), '{}') AS roles,
                       COALESCE(array_agg(l.scope), '{}') AS scopes,
-                      COALESCE(array_agg(COALESCE(
-                          (extract(epoch FROM l.expires_at) * 1000000)::bigint, 0)), '{}') AS ends
+                      COALESCE(array_agg(CASE WHEN isfinite(l.expires_at)
+                          THEN (extract(epoch FROM l.expires_at) * 1000000)::bigint
+                          ELSE 0 END), '{}') AS ends
                  FROM (SELECT ar.role_id, ar.scope, ar.expires_at
                          FROM account_roles ar
                         WHERE ar.account_id = a.id

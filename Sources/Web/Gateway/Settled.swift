@@ -24,8 +24,8 @@ struct Settled {
     private var rights: [AccountID: AccountRights] = [:]
     /// Roles that were looked for; what is not there grants nothing.
     private var roles: Set<RoleID> = []
-    /// API keys that were read anew.
-    private(set) var keys: [[UInt8]: KeyAnswer] = [:]
+    /// API keys that were read anew; a fault is that of the one key.
+    private(set) var keys: [[UInt8]: Result<KeyAnswer, any Error>] = [:]
     private static let keysAtOnce = 32
 
     /// Asks what is needed.
@@ -44,7 +44,7 @@ struct Settled {
             case .key(let text): if self.keys[text] == nil { keys.insert(text) }
             }
         }
-        try await reread(Array(keys), services)
+        await reread(Array(keys), services)
         if !sessions.isEmpty {
             self.sessions.merge(try await services.verifier.resolve(sessions)) { $1 }
         }
@@ -64,14 +64,22 @@ struct Settled {
     }
 
     /// Reads keys anew, some at a time: they share the readings of the log that follow.
-    private mutating func reread(_ texts: [[UInt8]], _ services: WebServices) async throws {
+    ///
+    /// Each is asked for by itself, and what fails for one is no news of the others.
+    private mutating func reread(_ texts: [[UInt8]], _ services: WebServices) async {
         for start in stride(from: 0, to: texts.count, by: Self.keysAtOnce) {
             let part = texts[start..<min(start + Self.keysAtOnce, texts.count)]
-            try await withThrowingTaskGroup(of: ([UInt8], KeyAnswer).self) { group in
+            await withTaskGroup(of: ([UInt8], Result<KeyAnswer, any Error>).self) { group in
                 for text in part {
-                    group.addTask { (text, try await services.verifier.reread(text)) }
+                    group.addTask {
+                        do {
+                            return (text, .success(try await services.verifier.reread(text)))
+                        } catch {
+                            return (text, .failure(error))
+                        }
+                    }
                 }
-                for try await (text, answer) in group { keys[text] = answer }
+                for await (text, answer) in group { keys[text] = answer }
             }
         }
     }
@@ -84,8 +92,10 @@ struct Settled {
                 let answer = keys[key]
             else { continue }
             switch answer {
-            case .success(let claims): token.renew(claims)
-            case .failure: token.die()
+            case .success(.success(let claims)): token.renew(claims)
+            case .success(.failure): token.die()
+            // Neither good nor bad.
+            case .failure: break
             }
         }
     }

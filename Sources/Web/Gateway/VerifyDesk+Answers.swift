@@ -134,9 +134,15 @@ extension VerifyDesk {
         case (.unread, _): return .retaken
         case (.flawed(let flaw), _): front.refuse(flaw.gatewayRefusal)
         case (.token(let token), .flawed(let flaw)):
-            let known = token.key.flatMap { moment.settled.keys[$0] }
-            if let key = token.key, known == nil { return .open(.key(key)) }
-            front.refuse(known?.flaw ?? flaw)
+            guard let key = token.key else {
+                front.refuse(flaw)
+                return .over
+            }
+            switch moment.settled.keys[key] {
+            case nil: return .open(.key(key))
+            case .success(let answer)?: front.refuse(answer.flaw ?? flaw)
+            case .failure(let fault)?: front.refuse(fault)
+            }
         case (.token, .open(let asked)): return .open(.session(asked))
         case (.token(let token), .good(let version)):
             if view.isBehind { return .open(.news) }
