@@ -14,7 +14,7 @@ package enum CredentialFlaw: Refusal, Equatable {
     case invalid
     case expired
     case revoked
-    /// Nobody has looked: too many forged ones have come from the same address.
+    /// Nobody has looked: too many forged ones have come, from the same address or all at once.
     case unchecked(retryAfter: Duration)
 
     package var code: ProblemCode {
@@ -117,7 +117,10 @@ package struct Verifier: Sendable {
         do throws(AccessTokenFlaw) {
             claims = try recognise(token) { payer }
         } catch .unknownKey {
-            try await keys.reloadForUnknownKey()
+            if keys.ring.namesClosedKey(token) { throw KeyFault.closed }
+            guard try await keys.reloadForUnknownKey(of: token) else {
+                return .refused(.unchecked(retryAfter: KeyKeeper.strangerPause), nil)
+            }
             do throws(AccessTokenFlaw) {
                 claims = try recognise(token) { payer }
             } catch {

@@ -130,11 +130,12 @@ package enum AccessTokenWriter {
 package enum AccessTokenFlaw: Error, Hashable {
     /// Not three base64url parts, or too long.
     case malformed
-    /// For another issuer or audience, bound to a key, or with claims that we never write.
+    /// For another issuer or audience, bound to a key, with a header or claims that we never write,
+    /// or of a key that is retired.
     case invalid
     /// It names a key of ours, which has not signed it.
     case forged
-    /// Not looked at: too many forged ones have come from the same address.
+    /// Not looked at: too many forged ones have come.
     case unchecked(retryAfter: Duration)
     /// Over.
     case expired
@@ -179,7 +180,9 @@ package struct AccessTokenChecker: Sendable {
             let signature = Base64URL.decode(parts[2]), !parts[0].isEmpty,
             Base64URL.decode(parts[0]) != nil, signature.count == 64
         else { throw .malformed }
-        guard let checker = ring.checkers[Array(parts[0])] else { throw .unknownKey }
+        guard let checker = ring.checkers[Array(parts[0])] else {
+            throw ring.mayLackKey(of: bytes) ? AccessTokenFlaw.unknownKey : .invalid
+        }
         let signed = bytes[0..<(parts[0].count + 1 + parts[1].count)]
         guard let parsed = try? P256.Signing.ECDSASignature(rawRepresentation: signature),
             checker.key.isValidSignature(parsed, for: signed)

@@ -31,7 +31,6 @@ package final class KeyKeeper: Service {
     private enum Everything { case everything }
     private struct State {
         var ring = KeyRing([])
-        var askedAt: MonotonicInstant?
         /// Keys that do not open, also those that did before.
         var unopened: [KeyID: any Error] = [:]
     }
@@ -44,11 +43,14 @@ package final class KeyKeeper: Service {
     let logger: Logger
     private let state = Mutex(State())
     private let reads = SharedRead<Everything>()
+    private let strangers = StrangerKeys()
     private let readCount: Counter
     private let unopenedCount: Gauge
 
     /// How often the ring is read again.
     package static let reloadInterval: Duration = .seconds(30)
+    /// How long after a reading for a key that is not in it the next may begin.
+    package static let strangerPause = StrangerKeys.pause
 
     /// A keeper that has loaded nothing yet.
     package init(
@@ -157,7 +159,10 @@ package final class KeyKeeper: Service {
                 }
             }
         }
-        let ring = KeyRing(keys, closed: closed)
+        let retired = rows.filter {
+            $0.retiredAt != nil && $0.use == KeyUse.accessToken.rawValue
+        }
+        let ring = KeyRing(keys, closed: closed, retired: retired.map(\.id))
         let flaws = unopened
         let before = state.withLock { state in
             state.ring = ring
@@ -170,16 +175,18 @@ package final class KeyKeeper: Service {
         }
     }
 
-    /// Reads the ring again because a token named a key that is not in it; at most once a second,
-    /// so that forged key names cost the database nothing.
-    package func reloadForUnknownKey() async throws {
-        let now = MonotonicInstant.now
-        let isDue = state.withLock {
-            if let asked = $0.askedAt, now - asked < .seconds(1) { return false }
-            $0.askedAt = now
-            return true
+    /// Reads the ring again because a token named a key that is not in it, unless that is known to
+    /// be nowhere; at most once a second, and who comes sooner waits for the next reading.
+    ///
+    /// - Returns: false where too many wait already; then nobody has looked.
+    package func reloadForUnknownKey(of token: [UInt8]) async throws -> Bool {
+        guard let id = KeyRing.keyID(of: token), !strangers.isAbsent(id) else { return true }
+        guard try await strangers.read(reload) else { return false }
+        let ring = ring
+        if ring.key(id) == nil, !ring.closed.contains(where: { $0.id == id }) {
+            strangers.noteAbsence(of: id)
         }
-        if isDue { try await reload() }
+        return true
     }
 
     /// Rotates and retires on time, until shutdown.

@@ -36,10 +36,15 @@ package struct KeyRing: Sendable {
     /// not its `alg`, not its `jku` (RFC 8725 sections 3.1, 3.10).
     let checkers: [[UInt8]: (id: KeyID, key: P256.Signing.PublicKey)]
     let secrets: [KeyUse: [UInt32: RingKey]]
+    /// Keys of access tokens that are retired.
+    private let retired: Set<KeyID>
 
     /// A ring of `keys`.
-    package init(_ keys: [RingKey], closed: [ClosedKey] = []) {
+    ///
+    /// - Parameter retired: the keys of access tokens that are retired.
+    package init(_ keys: [RingKey], closed: [ClosedKey] = [], retired: [KeyID] = []) {
         self.closed = closed
+        self.retired = Set(retired)
         let live = keys.filter { $0.retiredAt == nil }.sorted { $0.activeFrom > $1.activeFrom }
         self.keys = live
         var checkers: [[UInt8]: (id: KeyID, key: P256.Signing.PublicKey)] = [:]
@@ -81,6 +86,28 @@ package struct KeyRing: Sendable {
         return closed.contains { $0.use == .accessToken && Self.header(of: $0.id) == header }
     }
 
+    /// Whether a newer ring may hold the key that a token names.
+    ///
+    /// None ever will that is retired, nor one that is named as we do not name keys: what another
+    /// issuer has signed is nothing to wait for.
+    func mayLackKey(of token: [UInt8]) -> Bool {
+        Self.keyID(of: token).map { !retired.contains($0) } ?? false
+    }
+
+    /// The key that a token names whose header is one that we would write; nil for any other.
+    static func keyID(of token: [UInt8]) -> KeyID? {
+        let header = Array(token.prefix { $0 != UInt8(ascii: ".") })
+        guard let bytes = Base64URL.decode(header) else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard text.hasPrefix(headerStart),
+            let id = KeyID(text.dropFirst(headerStart.count).prefix(36)),
+            Self.header(of: id) == header
+        else { return nil }
+        return id
+    }
+
+    private static let headerStart = "{\"alg\":\"ES256\",\"kid\":\""
+
     /// The key of an id.
     package func key(_ id: KeyID) -> RingKey? { keys.first { $0.id == id } }
 
@@ -88,7 +115,7 @@ package struct KeyRing: Sendable {
     static func header(of id: KeyID) -> [UInt8] {
         var out: [UInt8] = []
         Base64URL.append(
-            Array("{\"alg\":\"ES256\",\"kid\":\"\(id)\",\"typ\":\"at+jwt\"}".utf8),
+            Array("\(headerStart)\(id)\",\"typ\":\"at+jwt\"}".utf8),
             to: &out
         )
         return out

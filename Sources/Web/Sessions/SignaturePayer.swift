@@ -37,7 +37,7 @@ extension CredentialFlaw {
         guard case .unchecked(let wait) = self else { return self }
         return WebRefusal(
             .tokenInvalid,
-            "It was not looked at: too many forged ones have come from this address.",
+            "It was not looked at: too many forged ones have come.",
             retryAfter: wait
         )
     }
