@@ -153,7 +153,8 @@ package final class KeyResolver: Sendable {
             signatureGeneration: row.signatureGeneration,
             rightsVersion: row.rightsVersion,
             roles: row.roles.count <= AccessTokenWriter.roleLimit ? row.roles : nil,
-            scope: row.permissions?.joined(separator: " ") ?? "",
+            // What it is narrowed to is no scope yet: its account must hold it too.
+            scope: "",
             authenticatedAt: row.mintedAt,
             issuedAt: row.mintedAt,
             expiresAt: end,

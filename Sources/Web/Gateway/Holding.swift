@@ -27,10 +27,25 @@ struct Holding {
     /// The names of the roles; none for a key that is narrowed, which does not have all of them.
     var names: [String] { narrowedTo == nil ? snapshot.names(of: roles) : [] }
 
-    /// The names of those that count wherever the request goes.
-    var generalNames: [String] {
-        general.map { Holding(roles: $0, snapshot: snapshot, narrowedTo: narrowedTo).names }
-            ?? names
+    /// The same with the roles alone that count wherever the request goes.
+    var everywhere: Holding {
+        general.map { Holding(roles: $0, snapshot: snapshot, narrowedTo: narrowedTo) } ?? self
+    }
+
+    /// The scopes of a credential; those of a narrowed key are as much of what it is narrowed to as
+    /// the roles permit now: what the account has lost no application is told (W11).
+    func scopes(of claims: AccessClaims) -> [String] {
+        guard let limit = narrowedTo else {
+            return claims.scope.split(separator: " ").map(String.init)
+        }
+        let whole = limit.filter { snapshot.permits($0, roles) }
+        let open = limit.filter { $0.hasSuffix(":*") && !whole.contains($0) }
+        guard !open.isEmpty else { return whole }
+        // All of a namespace is asked for, and less than that is held.
+        return whole
+            + snapshot.permissions(of: roles).filter {
+                Self.isWithin(open, $0) && !whole.contains($0)
+            }
     }
 
     /// Whether a narrowed key may be used for `permission`.

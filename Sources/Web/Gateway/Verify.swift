@@ -160,7 +160,7 @@ extension WebServices {
         // The header names what is held wherever the request goes; a resource counts for it alone.
         return passReply(
             claims,
-            holding.generalNames,
+            holding.everywhere,
             organisation,
             ageInMilliseconds: verifier.ageInMilliseconds
         )
@@ -169,7 +169,7 @@ extension WebServices {
     /// What a gateway hears of a request that may pass.
     func passReply(
         _ claims: AccessClaims,
-        _ names: [String],
+        _ holding: Holding,
         _ organisation: OrganisationID?,
         ageInMilliseconds: Int64
     ) -> Reply {
@@ -178,8 +178,8 @@ extension WebServices {
             headers: [
                 .authUser: claims.accountID.description,
                 .authSession: claims.isKey ? "" : claims.sessionID.description,
-                .authRoles: names.joined(separator: ","),
-                .authScopes: claims.scope,
+                .authRoles: holding.names.joined(separator: ","),
+                .authScopes: holding.scopes(of: claims).joined(separator: " "),
                 .authClient: claims.clientID,
                 .authOrganisation: organisation?.description ?? "",
                 .mode: verify.mode.name,
@@ -308,7 +308,7 @@ struct Requirements {
         named names: [String]
     ) -> Bool {
         guard !isImpossible else { return false }
-        let granted = claims.scope.split(separator: " ").map(String.init)
+        let granted = scopes.isEmpty ? [] : holding.scopes(of: claims)
         return roles.allSatisfy(names.contains) && scopes.allSatisfy(granted.contains)
             && permissions.allSatisfy(holding.permits)
     }

@@ -107,7 +107,7 @@ extension VerifyDesk {
         let (roles, generation, _) = place.known
         let holding = Holding(roles: held, snapshot: roles, narrowedTo: token.claims.narrowedTo)
         let names = holding.names
-        var reply = services.passReply(token.claims, names, organisation, ageInMilliseconds: 0)
+        var reply = services.passReply(token.claims, holding, organisation, ageInMilliseconds: 0)
         dispatcher.finish(&reply, id: RequestID(high: 0, low: 0), now: Timestamp(seconds: 0))
         return OrganisationAnswer(
             held: held,

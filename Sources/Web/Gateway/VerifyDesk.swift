@@ -347,7 +347,7 @@ final class VerifyDesk: @unchecked Sendable {
             narrowedTo: token.claims.narrowedTo
         )
         let names = holding.names
-        var reply = services.passReply(token.claims, names, nil, ageInMilliseconds: 0)
+        var reply = services.passReply(token.claims, holding, nil, ageInMilliseconds: 0)
         dispatcher.finish(&reply, id: RequestID(high: 0, low: 0), now: Timestamp(seconds: 0))
         let isDoubtful = roles.doubts(token.held)
         token.take(names, isDoubtful: isDoubtful, generation: generation, PassTemplate(reply))
