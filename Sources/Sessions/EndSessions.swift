@@ -25,6 +25,8 @@ package struct EndSessions: Sendable {
 
     /// Ends one session of an account; once more where it has ended (H19).
     ///
+    /// To a delegate one that is for another organisation is not there (row 175).
+    ///
     /// - Throws: `GrantRefusal`, `AdministrationRefusal`, also where it has no such session; or a
     ///   fault.
     package func one(
@@ -42,7 +44,8 @@ package struct EndSessions: Sendable {
                     "ended-by-administrator",
                     binds,
                     Int32(collapseAfter),
-                    actor.actor
+                    actor.actor,
+                    actor.realm.organisationID
                 )
             )
         }

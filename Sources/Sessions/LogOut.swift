@@ -124,7 +124,8 @@ package struct LogOut: Sendable {
                 reason,
                 binds,
                 Int32(collapseAfter),
-                caller.actorID ?? caller.accountID
+                caller.actorID ?? caller.accountID,
+                nil
             )
         )
         return ended != nil

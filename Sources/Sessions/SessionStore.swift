@@ -81,9 +81,10 @@ package enum SessionStore {
 
     /// Ends one session of an account; beyond `$8` of them a minute they are collapsed (H25).
     ///
-    /// `$9` is who does it: the owner, who acts for him, or who looks after him.
+    /// `$9` is who does it: the owner, who acts for him, or who looks after him; `$10` the
+    /// organisation whose delegate that is, who is not told of sessions for another (`list`).
     ///
-    /// No row: there is none of that id.
+    /// No row: there is none of that id, for him.
     static let end = RevokingStatement(
         "sessions.end",
         """
@@ -93,6 +94,7 @@ package enum SessionStore {
                    end_reason = COALESCE(s.end_reason, $3)
              WHERE s.id = $1
                AND s.account_id = $2
+               AND ($10::uuid IS NULL OR s.organisation_id IS NULL OR s.organisation_id = $10)
             RETURNING s.id, s.account_id
         ), \(RevocationLog.appendEnd(as: "logged", from: "ended", limit: 8)), \(AuditLog.append(
             as: "audited",
@@ -122,6 +124,7 @@ package enum SessionStore {
         AuditBinds.self,
         Int32.self,
         AccountID?.self,
+        OrganisationID?.self,
         decode: { try $0.get(0, as: SessionID.self) }
     )
 

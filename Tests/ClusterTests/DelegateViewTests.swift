@@ -134,6 +134,53 @@ import Testing
     }
 
     @Test
+    func `a delegate ends no session that he is not shown, unless he ends them all (row 175)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let person = scene.person
+        try await scene.other.add(person, by: scene.root)
+        let boss = try await scene.cluster.person()
+        try await scene.own.add(boss, by: scene.root)
+        try await scene.own.give(["users:write"], to: boss, by: scene.root)
+        let desk = try await AdminDesk(scene.cluster, boss)
+        func open(_ organisation: String) async throws -> Tokens {
+            let answer = try await scene.cluster.node.send(
+                "POST",
+                "/v1/auth/login",
+                json: """
+                    {"login":"\(person.email)","password":"\(person.password)",
+                     "organisation_id":"\(organisation)"}
+                    """
+            )
+            return try Tokens(answer)
+        }
+        let hidden = try await open(scene.other.id)
+        let shown = [try await open(scene.own.id), try await scene.cluster.signIn(person)]
+        func end(_ session: String) async throws -> HTTPAnswer {
+            try await desk.send("DELETE", "/\(person.id)/sessions/\(session)", [scene.own.field])
+        }
+        // As of what is not there, to the letter.
+        let missing = try await end(person.id)
+        let refused = try await end(hidden.session)
+        #expect(missing.status == 404 && refused.status == 404)
+        #expect(refused.code == missing.code)
+        try await scene.cluster.expectEverywhere(200, hidden.bearer)
+        for tokens in shown {
+            #expect(try await end(tokens.session).status == 204)
+            try await scene.cluster.expectEverywhere(401, tokens.bearer)
+        }
+        // Who may everywhere ends it by its id; a delegate ends all of them, seen or not.
+        let other = try await open(scene.other.id)
+        let path = "/\(person.id)/sessions"
+        #expect(try await scene.root.send("DELETE", "\(path)/\(hidden.session)").status == 204)
+        try await scene.cluster.expectEverywhere(401, hidden.bearer)
+        try await scene.cluster.expectEverywhere(200, other.bearer)
+        #expect(try await desk.send("DELETE", path, [scene.own.field]).status == 204)
+        try await scene.cluster.expectEverywhere(401, other.bearer)
+    }
+
+    @Test
     func `a delegate is shown no session that is for another organisation (row 175)`()
         async throws
     {
