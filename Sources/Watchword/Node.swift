@@ -142,7 +142,6 @@ struct Node: Sendable {
         let answers = IdempotencyKeeper(
             database: pool,
             masterKey: masterKey,
-            clock: clock,
             logger: log("watchword.idempotency")
         )
         let keyUses = KeyUses(database: pool, logger: log("watchword.access"))

@@ -272,12 +272,33 @@ import Web
             _ = try await make(cluster, request(cluster, 1))
             cluster.clock.advance(by: .hours(23))
             _ = try await make(cluster, request(cluster, 2))
-            try await cluster.nodes[0].sweepAnswers()
+            try await cluster.nodes[0].sweepAnswers(by: Self.time(in: 23))
             #expect(try await cluster.number("SELECT count(*) FROM idempotency_keys") == 2)
             cluster.clock.advance(by: .hours(2))
-            try await cluster.nodes[0].sweepAnswers()
+            try await cluster.nodes[0].sweepAnswers(by: Self.time(in: 25))
             #expect(try await cluster.number("SELECT count(*) FROM idempotency_keys") == 1)
             #expect(try await make(cluster, request(cluster, 2)).isReplay)
         }
+    }
+
+    @Test func `a node that is days ahead forgets no answer (H13)`() async throws {
+        try await Cluster.run { cluster in
+            try await prepare(cluster)
+            let first = request(cluster)
+            _ = try await make(cluster, first)
+            cluster.clock.advance(by: .days(2))
+            try await cluster.nodes[0].sweepAnswers()
+            #expect(try await cluster.number("SELECT count(*) FROM idempotency_keys") == 1)
+            #expect(try await make(cluster, first).isReplay)
+        }
+    }
+
+    /// What the server says the time is, so many hours from now.
+    private static func time(in hours: Int) -> Statement<Timestamp> {
+        Statement(
+            "test.time_in_\(hours)_hours",
+            "SELECT clock_timestamp() + interval '\(hours) hours'",
+            decode: { try $0.get(0, as: Timestamp.self) }
+        )
     }
 }

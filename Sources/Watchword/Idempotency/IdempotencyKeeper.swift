@@ -3,7 +3,8 @@
 // key's row as done (`TransactionOpening`), so the mark is committed with the work or not at all;
 // whoever lost the key to another attempt finds no row to mark, and is rolled back. What writes
 // outside of a transaction has no such mark: idempotent operations must use one, and refuse inside
-// of it, for what is committed keeps its key.
+// of it, for what is committed keeps its key. What is a day old is told by the database's clock: a
+// node that is ahead would have calls done twice (H13).
 import Logging
 import Postgres
 import Primitives
@@ -16,7 +17,6 @@ import Web
 final class IdempotencyKeeper: IdempotentAnswers, Service {
     private let database: PostgresPool
     private let masterKey: MasterKey
-    private let clock: WallClock
     private let logger: Logger
 
     /// How long an answer is kept.
@@ -28,10 +28,9 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
     private static let sweepInterval: Duration = .minutes(10)
 
     /// A keeper on `database`.
-    init(database: PostgresPool, masterKey: MasterKey, clock: WallClock, logger: Logger) {
+    init(database: PostgresPool, masterKey: MasterKey, logger: Logger) {
         self.database = database
         self.masterKey = masterKey
-        self.clock = clock
         self.logger = logger
     }
 
@@ -189,10 +188,11 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
     }
 
     /// Forgets what is older than a day.
-    func sweep() async throws {
-        while try await database.execute(
-            IdempotencyStore.sweep(clock.now() - Self.keepFor)
-        ) > 0 {}
+    ///
+    /// - Parameter time: asks the server what the time is.
+    func sweep(by time: Statement<Timestamp> = PartitionKeeper.time) async throws {
+        guard let now = try await database.first(time()) else { return }
+        while try await database.execute(IdempotencyStore.sweep(now - Self.keepFor)) > 0 {}
     }
 
     /// Sweeps until shutdown.
