@@ -276,24 +276,7 @@ enum GrantStore {
     static let permissions = Statement(
         "grants.permissions",
         """
-        WITH RECURSIVE reach AS (
-            SELECT ar.scope, ar.expires_at, ar.role_id
-              FROM account_roles ar
-             WHERE ar.account_id = $1
-               AND \(RightsStore.isLive("ar"))
-               AND (ar.scope !~ '^org:[0-9a-f-]{36}$'
-                    OR EXISTS (SELECT
-                                 FROM organisation_members m
-                                 JOIN organisations o ON o.id = m.organisation_id
-                                WHERE m.account_id = ar.account_id
-                                  AND ar.scope = 'org:' || m.organisation_id
-                                  AND o.removed_at IS NULL
-                                  AND (o.state = 'active' OR $2)))
-            UNION
-            SELECT e.scope, e.expires_at, i.included_id
-              FROM reach e
-              JOIN role_includes i ON i.role_id = e.role_id
-        )
+        \(RightsStore.held(withDisabled: "$2"))
         SELECT e.scope, e.expires_at, array_agg(DISTINCT p.permission)
           FROM reach e
           JOIN roles r ON r.id = e.role_id
@@ -315,13 +298,7 @@ enum GrantStore {
     static let permissionsOf = Statement(
         "grants.permissions_of",
         """
-        WITH RECURSIVE reach AS (
-            SELECT r.id FROM roles r WHERE r.id = ANY($1)
-            UNION
-            SELECT i.included_id
-              FROM reach e
-              JOIN role_includes i ON i.role_id = e.id
-        )
+        \(RightsStore.included)
         SELECT DISTINCT p.permission
           FROM reach e
           JOIN role_permissions p ON p.role_id = e.id

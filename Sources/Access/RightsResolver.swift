@@ -197,6 +197,41 @@ package enum RightsStore {
         "(\(row).expires_at IS NULL OR \(row).expires_at > statement_timestamp())"
     }
 
+    /// What account `$1` holds, by scope, end and role, with all that those include: the part
+    /// `reach`. In an organisation only as a member of it, and in one that is disabled where the
+    /// condition `withDisabled` says so.
+    static func held(withDisabled: String = "false") -> String {
+        """
+        WITH RECURSIVE reach AS (
+            SELECT ar.scope, ar.expires_at, ar.role_id
+              FROM account_roles ar
+             WHERE ar.account_id = $1
+               AND \(isLive("ar"))
+               AND (ar.scope !~ '^org:[0-9a-f-]{36}$'
+                    OR EXISTS (SELECT
+                                 FROM organisation_members m
+                                 JOIN organisations o ON o.id = m.organisation_id
+                                WHERE m.account_id = ar.account_id
+                                  AND ar.scope = 'org:' || m.organisation_id
+                                  AND o.removed_at IS NULL
+                                  AND (o.state = 'active' OR \(withDisabled))))
+            UNION
+            SELECT e.scope, e.expires_at, i.included_id
+              FROM reach e
+              JOIN role_includes i ON i.role_id = e.role_id
+        )
+        """
+    }
+
+    /// Roles `$1` and all that they include, by `id`: the part `reach`.
+    static let included = """
+        WITH RECURSIVE reach AS (
+            SELECT r.id FROM roles r WHERE r.id = ANY($1)
+            UNION
+            SELECT i.included_id FROM reach e JOIN role_includes i ON i.role_id = e.id
+        )
+        """
+
     /// What accounts hold now.
     ///
     /// `infinity`, which somebody may have written by hand, is no end: an error would be that of all

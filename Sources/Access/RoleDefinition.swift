@@ -72,11 +72,7 @@ enum RoleReadStore {
     static let find = Statement(
         "roles.find",
         """
-        WITH RECURSIVE reach AS (
-            SELECT w.id FROM unnest($1::uuid[]) AS w (id)
-            UNION
-            SELECT i.included_id FROM reach e JOIN role_includes i ON i.role_id = e.id
-        )
+        \(RightsStore.included)
         SELECT \(columns)
           FROM reach e
           JOIN roles r ON r.id = e.id

@@ -12,25 +12,19 @@ enum RoleNameStore {
     static let alone = Statement(
         "role_names.alone",
         """
-        WITH RECURSIVE given AS (
-            SELECT r.id FROM roles r WHERE r.id = ANY($1)
-            UNION
-            SELECT i.included_id
-              FROM given g
-              JOIN role_includes i ON i.role_id = g.id
-        ), filled AS (
-            SELECT g.id
-              FROM given g
-             WHERE EXISTS (SELECT FROM role_permissions p WHERE p.role_id = g.id)
+        \(RightsStore.included), filled AS (
+            SELECT e.id
+              FROM reach e
+             WHERE EXISTS (SELECT FROM role_permissions p WHERE p.role_id = e.id)
             UNION
             SELECT i.role_id
               FROM filled f
               JOIN role_includes i ON i.included_id = f.id
-              JOIN given g ON g.id = i.role_id
+              JOIN reach e ON e.id = i.role_id
         )
         SELECT r.id
-          FROM given g
-          JOIN roles r ON r.id = g.id
+          FROM reach e
+          JOIN roles r ON r.id = e.id
          WHERE r.removed_at IS NULL
            AND r.id <> '\(BuiltInRole.member)'
            AND NOT EXISTS (SELECT FROM filled f WHERE f.id = r.id)
@@ -53,24 +47,7 @@ enum RoleNameStore {
     static let held = Statement(
         "role_names.held",
         """
-        WITH RECURSIVE reach AS (
-            SELECT ar.scope, ar.expires_at, ar.role_id
-              FROM account_roles ar
-             WHERE ar.account_id = $1
-               AND \(RightsStore.isLive("ar"))
-               AND (ar.scope !~ '^org:[0-9a-f-]{36}$'
-                    OR EXISTS (SELECT
-                                 FROM organisation_members m
-                                 JOIN organisations o ON o.id = m.organisation_id
-                                WHERE m.account_id = ar.account_id
-                                  AND ar.scope = 'org:' || m.organisation_id
-                                  AND o.removed_at IS NULL
-                                  AND o.state = 'active'))
-            UNION
-            SELECT e.scope, e.expires_at, i.included_id
-              FROM reach e
-              JOIN role_includes i ON i.role_id = e.role_id
-        )
+        \(RightsStore.held())
         SELECT e.scope, e.expires_at, array_agg(DISTINCT e.role_id)
           FROM reach e
          WHERE e.role_id = ANY($2)
