@@ -107,7 +107,7 @@ extension Grants {
         var all = held
         let rows = try await transaction.rows(RoleNameStore.held(account, names))
         for (text, end, roles) in rows {
-            guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { continue }
+            guard let scope = RoleScope(stored: text) else { continue }
             all.add(scope, until: end, roles.map(\.description))
         }
         return all

@@ -187,7 +187,7 @@ package struct Grants: Sendable {
         var held = HeldPermissions()
         let rows = try await transaction.rows(GrantStore.permissions(account, withDisabled))
         for (text, end, permissions) in rows {
-            guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { continue }
+            guard let scope = RoleScope(stored: text) else { continue }
             held.add(scope, until: end, permissions)
         }
         return held

@@ -197,9 +197,10 @@ package enum RightsStore {
         "(\(row).expires_at IS NULL OR \(row).expires_at > statement_timestamp())"
     }
 
-    /// What account `$1` holds, by scope, end and role, with all that those include: the part
-    /// `reach`. In an organisation only as a member of it, and in one that is disabled where the
-    /// condition `withDisabled` says so.
+    /// The part `reach`: what account `$1` holds, by scope, end and role, with all they include.
+    ///
+    /// In an organisation only as a member of it, and in one that is disabled where the condition
+    /// `withDisabled` says so.
     static func held(withDisabled: String = "false") -> String {
         """
         WITH RECURSIVE reach AS (
@@ -223,7 +224,7 @@ package enum RightsStore {
         """
     }
 
-    /// Roles `$1` and all that they include, by `id`: the part `reach`.
+    /// The part `reach`: the roles `$1` and all that they include, by `id`.
     static let included = """
         WITH RECURSIVE reach AS (
             SELECT r.id FROM roles r WHERE r.id = ANY($1)
@@ -274,8 +275,7 @@ package enum RightsStore {
             let ends = try row.get(4, as: [Int64].self)
             let held = zip(roles, zip(scopes, ends)).compactMap { role, place -> HeldRole? in
                 let (text, end) = place
-                // A scope that this version cannot read covers nothing.
-                guard let scope = text.isEmpty ? .everywhere : RoleScope(text) else { return nil }
+                guard let scope = RoleScope(stored: text) else { return nil }
                 let expiresAt = end == 0 ? nil : Timestamp(microseconds: end)
                 return HeldRole(role: role, scope: scope, expiresAt: expiresAt)
             }

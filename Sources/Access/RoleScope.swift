@@ -27,6 +27,11 @@ package struct RoleScope: Hashable, Sendable, CustomStringConvertible {
         if let organisation = organisationID, text != "org:\(organisation)" { return nil }
     }
 
+    /// What `account_roles` keeps; nil for what this version cannot read: it covers nothing.
+    init?(stored text: String) {
+        if text.isEmpty { self = .everywhere } else { self.init(text) }
+    }
+
     /// What is held in `organisation`.
     package static func organisation(_ organisation: OrganisationID) -> RoleScope {
         RoleScope(checked: "org:\(organisation)")
