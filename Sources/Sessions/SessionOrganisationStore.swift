@@ -5,17 +5,22 @@ import Primitives
 
 /// Statements on the organisations of sessions.
 package enum SessionOrganisationStore {
+    /// Whether the account `$account` may act in `$organisation`.
+    private static func mayAct(_ account: Int, in organisation: Int) -> String {
+        """
+        EXISTS (SELECT
+                  FROM organisation_members m
+                  JOIN organisations o ON o.id = m.organisation_id
+                 WHERE m.account_id = $\(account)
+                   AND m.organisation_id = $\(organisation)
+                   AND o.state = 'active')
+        """
+    }
+
     /// The organisation `$2`, if account `$1` may act in it.
     static let find = Statement(
         "sessions.find_organisation",
-        """
-        SELECT m.organisation_id
-          FROM organisation_members m
-          JOIN organisations o ON o.id = m.organisation_id
-         WHERE m.account_id = $1
-           AND m.organisation_id = $2
-           AND o.state = 'active'
-        """,
+        "SELECT $2::uuid WHERE \(mayAct(1, in: 2))",
         binds: AccountID.self,
         OrganisationID.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
@@ -31,12 +36,7 @@ package enum SessionOrganisationStore {
         WITH allowed AS MATERIALIZED (
             SELECT true AS is_allowed
              WHERE $3::uuid IS NULL
-                OR EXISTS (SELECT
-                             FROM organisation_members m
-                             JOIN organisations o ON o.id = m.organisation_id
-                            WHERE m.account_id = $2
-                              AND m.organisation_id = $3
-                              AND o.state = 'active')
+                OR \(mayAct(2, in: 3))
         ), signature AS MATERIALIZED (
             SELECT g.account_id, g.generation
               FROM account_signatures g
