@@ -15,7 +15,8 @@ enum AccountEditStore {
     static let create = Statement(
         "accounts.create",
         """
-        WITH \(AccountStore.making(mustChange: "$13", roles: "r.is_default", at: 17)), joined AS (
+        WITH \(AccountStore.making(mustChange: "$13", roles: "r.is_default", binds: 16)),
+        joined AS (
             INSERT INTO organisation_members (organisation_id, account_id, joined_at)
             SELECT $14::uuid, id, $17 FROM made WHERE $14::uuid IS NOT NULL
         ), \(AuditLog.append(
@@ -26,14 +27,6 @@ enum AccountEditStore {
             detail: "jsonb_build_object('organisation_id', $14::uuid)",
             from: "made",
             binds: 16
-        )), \(Outbox.append(
-            as: "announced",
-            .accountRegistered,
-            account: "made.id",
-            payload: "jsonb_build_object('confirmed', $6::timestamptz IS NOT NULL)",
-            from: "made",
-            entry: 16,
-            at: 17
         ))
         SELECT id FROM made
         """,

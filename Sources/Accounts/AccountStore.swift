@@ -176,8 +176,8 @@ package enum AccountStore {
         }
     )
 
-    /// The parts that make an account with all that belongs to one: there is never one without the
-    /// other (S4-T14).
+    /// The parts that make an account with all that belongs to one, and announce it: there is never
+    /// one without the other (S4-T14, W9).
     ///
     /// `$1` to `$5` id and names, `$6` when it was confirmed, `$7` the hash of the password, if it
     /// has one, `$8` to `$12` the profile.
@@ -185,34 +185,42 @@ package enum AccountStore {
     /// - Parameters:
     ///   - mustChange: whether the password must be replaced, in SQL.
     ///   - roles: a condition on the role `r`.
-    ///   - now: the number of the parameter that says when.
-    static func making(mustChange: String = "false", roles: String, at now: Int) -> String {
+    ///   - first: the number of the first of the `AuditBinds`.
+    static func making(mustChange: String = "false", roles: String, binds first: Int) -> String {
         """
         made AS (
             INSERT INTO accounts (
                 id, email, email_canonical, username, username_canonical, confirmed_at,
                 created_at, updated_at
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $\(now), $\(now))
+            VALUES ($1, $2, $3, $4, $5, $6, $\(first + 1), $\(first + 1))
             RETURNING id
         ), password AS (
             INSERT INTO account_passwords (account_id, phc, changed_at, must_change)
-            SELECT id, $7, $\(now), \(mustChange) FROM made WHERE $7::text IS NOT NULL
-        ), \(signature(at: now)), profile AS (
+            SELECT id, $7, $\(first + 1), \(mustChange) FROM made WHERE $7::text IS NOT NULL
+        ), \(signature(at: first + 1)), profile AS (
             INSERT INTO account_profiles (
                 account_id, given_name, family_name, address, phone_number, birthdate, updated_at
             )
-            SELECT id, $8, $9, $10, $11, $12, $\(now)
+            SELECT id, $8, $9, $10, $11, $12, $\(first + 1)
               FROM made
              WHERE num_nonnulls($8::text, $9::text, $10::text, $11::text, $12::text) > 0
         ), granted AS (
             INSERT INTO account_roles (account_id, role_id, granted_at)
-            SELECT made.id, r.id, $\(now)
+            SELECT made.id, r.id, $\(first + 1)
               FROM made
              CROSS JOIN roles r
              WHERE r.removed_at IS NULL
                AND (\(roles))
-        )
+        ), \(Outbox.append(
+            as: "announced",
+            .accountRegistered,
+            account: "made.id",
+            payload: "jsonb_build_object('confirmed', $6::timestamptz IS NOT NULL)",
+            from: "made",
+            entry: first,
+            at: first + 1
+        ))
         """
     }
 
@@ -271,16 +279,7 @@ package enum AccountStore {
         Statement(
             name,
             """
-            WITH \(making(roles: "r.is_default OR r.id = ANY($13)", at: 15)), \(recorded),
-            \(Outbox.append(
-                as: "announced",
-                .accountRegistered,
-                account: "made.id",
-                payload: "jsonb_build_object('confirmed', $6::timestamptz IS NOT NULL)",
-                from: "made",
-                entry: 14,
-                at: 15
-            ))
+            WITH \(making(roles: "r.is_default OR r.id = ANY($13)", binds: 14)), \(recorded)
             SELECT id FROM made
             """,
             kind: .solo,
