@@ -128,25 +128,18 @@ extension KeyKeeper {
         _ trace: RequestTrace
     ) async throws -> KeyView {
         guard flaw == nil else { throw KeyFault.closed }
-        let use = KeyUse.accessToken
-        let id = KeyID(at: trace.now, entropy: entropy)
-        let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)
-        let key = try RingKey(
-            id: id,
-            use: use,
-            createdAt: trace.now,
-            activeFrom: trace.now + (atOnce ? .zero : settings.publishAhead),
-            retiredAt: nil,
-            privateBytes: bytes
+        let (key, sealed) = try newKey(
+            .accessToken,
+            at: trace.now,
+            activeFrom: trace.now + (atOnce ? .zero : settings.publishAhead)
         )
-        let sealed = try masterKey.seal(bytes, context: RingKey.sealContext(id: id, use: use))
         let audit = AuditBinds(trace, entropy: entropy)
         try await database.transaction { transaction in
             _ = try await transaction.first(KeyStore.lock())
             let made = try await transaction.first(
                 KeyStore.rotate(
-                    id,
-                    use.algorithm,
+                    key.id,
+                    key.use.algorithm,
                     key.publicPoint,
                     sealed,
                     Int32(masterKey.currentVersion),
@@ -160,8 +153,8 @@ extension KeyKeeper {
         }
         try await reload()
         return KeyView(
-            id: id,
-            use: use.rawValue,
+            id: key.id,
+            use: key.use.rawValue,
             state: atOnce ? .active : .next,
             createdAt: key.createdAt,
             activeFrom: key.activeFrom,

@@ -118,7 +118,7 @@ package final class KeyKeeper: Service {
             }
             guard ring.keys.allSatisfy({ $0.use != use }) else { continue }
             // Nobody can have met a token of this use, so the first key needs no announcement.
-            _ = try await add(use, unlessMadeAfter: Timestamp(seconds: 0), activeIn: .zero)
+            try await add(use, unlessMadeAfter: Timestamp(seconds: 0), activeIn: .zero)
         }
         try await reload()
     }
@@ -209,22 +209,6 @@ package final class KeyKeeper: Service {
         }
     }
 
-    /// Makes the next key of `use`, active after the time of publication unless `atOnce`.
-    ///
-    /// - Returns: its id.
-    /// - Throws: `MasterKeyError` where a key does not open: others could not open this one either.
-    package func rotate(_ use: KeyUse, atOnce: Bool) async throws -> KeyID? {
-        try await reload()
-        if let flaw { throw flaw }
-        let id = try await add(
-            use,
-            unlessMadeAfter: .init(microseconds: .max / 2),
-            activeIn: atOnce ? .zero : settings.publishAhead
-        )
-        try await reload()
-        return id
-    }
-
     /// Seals every key anew with the current version of the master key.
     ///
     /// - Returns: how many were sealed anew.
@@ -248,14 +232,15 @@ package final class KeyKeeper: Service {
         return count
     }
 
-    private func rotateIfDue() async throws {
+    /// Makes the next keys where it is time, and retires those that nothing hangs by any more.
+    package func rotateIfDue() async throws {
         // Whoever cannot open them all leaves this to others: they might not open what he makes.
         guard flaw == nil else { return }
         let now = clock.now()
         for use in KeyUse.allCases {
             let keys = ring.keys.filter { $0.use == use }
             if let newest = keys.first, now - newest.activeFrom > settings.rotateAfter {
-                _ = try await add(
+                try await add(
                     use,
                     unlessMadeAfter: newest.createdAt,
                     activeIn: settings.publishAhead
@@ -279,27 +264,14 @@ package final class KeyKeeper: Service {
         _ use: KeyUse,
         unlessMadeAfter newest: Timestamp,
         activeIn delay: Duration
-    ) async throws -> KeyID? {
+    ) async throws {
         let now = clock.now()
-        let id = KeyID(at: now, entropy: entropy)
-        let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)
-        let key = try RingKey(
-            id: id,
-            use: use,
-            createdAt: now,
-            activeFrom: now + delay,
-            retiredAt: nil,
-            privateBytes: bytes
-        )
-        let sealed = try masterKey.seal(
-            bytes,
-            context: RingKey.sealContext(id: id, use: use)
-        )
-        return try await database.transaction { transaction in
+        let (key, sealed) = try newKey(use, at: now, activeFrom: now + delay)
+        try await database.transaction { transaction in
             _ = try await transaction.first(KeyStore.lock())
-            return try await transaction.first(
+            _ = try await transaction.first(
                 KeyStore.insert(
-                    id,
+                    key.id,
                     use.rawValue,
                     use.algorithm,
                     key.publicPoint,
@@ -307,10 +279,29 @@ package final class KeyKeeper: Service {
                     Int32(masterKey.currentVersion),
                     now,
                     newest,
-                    now + delay
+                    key.activeFrom
                 )
             )
         }
+    }
+
+    /// A key that is in no ring yet, with its private part as it is stored.
+    func newKey(
+        _ use: KeyUse,
+        at now: Timestamp,
+        activeFrom: Timestamp
+    ) throws -> (key: RingKey, sealed: [UInt8]) {
+        let id = KeyID(at: now, entropy: entropy)
+        let bytes = RingKey.newPrivateBytes(for: use, entropy: entropy)
+        let key = try RingKey(
+            id: id,
+            use: use,
+            createdAt: now,
+            activeFrom: activeFrom,
+            retiredAt: nil,
+            privateBytes: bytes
+        )
+        return (key, try masterKey.seal(bytes, context: RingKey.sealContext(id: id, use: use)))
     }
 
     private func open(_ row: KeyRow) throws -> RingKey {

@@ -189,6 +189,18 @@ package struct Cluster: Sendable {
         try await Services.rotateKeys(nodes[index].node.settings)
     }
 
+    /// Has a node make the next key of refresh tokens, as if the last were old, and use it at once.
+    package func renewRefreshKey(on index: Int) async throws {
+        let keys = nodes[index].keys
+        func date(_ from: String) async throws {
+            try await run("UPDATE keys SET active_from = \(from) WHERE use = 'refresh-token'")
+            try await keys.reload()
+        }
+        try await date("created_at - interval '91 days'")
+        try await keys.rotateIfDue()
+        try await date("created_at")
+    }
+
     /// One more pool, with the loop of the first node.
     package func makePool(applicationName: String) -> PostgresPool {
         Self.makePool(database.connection + " application_name=\(applicationName)", nodes[0].node)

@@ -39,7 +39,7 @@ import Web
             let (new, old) = (cluster.nodes[1], cluster.nodes[0])
             _ = try await cluster.signUp()
             let before = try await cluster.signIn(on: 0)
-            let id = try #require(try await new.keys.rotate(.accessToken, atOnce: true))
+            let id = try await new.keys.makeSigningKey(atOnce: true, by: nil, cluster.trace()).id
             let fresh = try await cluster.signIn(on: 1)
             #expect(try await cluster.claims(fresh, on: 1).keyID == id)
 
@@ -75,7 +75,7 @@ import Web
         try await Self.halfWay { cluster in
             _ = try await cluster.signUp()
             let before = try await cluster.signIn(on: 0)
-            _ = try await cluster.nodes[1].keys.rotate(.refreshToken, atOnce: true)
+            try await cluster.renewRefreshKey(on: 1)
             let pair = try await cluster.signIn(on: 1)
             try await cluster.nodes[0].keys.reload()
             await expectFault { _ = try await cluster.refresh(pair, on: 0) }
@@ -106,8 +106,7 @@ import Web
 
     @Test func `Fifty who look for a new key at once read the ring once`() async throws {
         try await Cluster.run(2) { cluster in
-            let made = try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: false)
-            let id = try #require(made)
+            let id = try await cluster.rotateAtTerminal().id
             let node = cluster.nodes[1]
             let before = node.value("watchword_key_ring_reads_total")
             let seen = Seen()

@@ -53,15 +53,17 @@ import Web
             let old = try await cluster.signIn()
             let before = cluster.nodes[0].keys.ring.jwks
             // Announced, not used: the JWKS has it, no token does.
-            let next = try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: false)
-            let announced = try #require(next)
+            let keys = cluster.nodes[0].keys
+            let announced = try await keys.makeSigningKey(
+                atOnce: false,
+                by: nil,
+                cluster.trace()
+            ).id
             #expect(cluster.nodes[0].keys.ring.jwks.contains("\(announced)"))
             #expect(!before.contains("\(announced)"))
             let still = try await cluster.signIn()
             #expect(try await cluster.claims(still).keyID != announced)
-            let now = try #require(
-                try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: true)
-            )
+            let now = try await keys.makeSigningKey(atOnce: true, by: nil, cluster.trace()).id
             let fresh = try await cluster.signIn()
             #expect(try await cluster.claims(fresh).keyID == now)
             #expect(!cluster.nodes[1].keys.ring.jwks.contains("\(now)"))
@@ -159,8 +161,8 @@ import Web
         try await Cluster.run(set: ["keys.master": first]) { cluster in
             _ = try await cluster.signUp()
             let pair = try await cluster.signIn()
-            let next = try await cluster.nodes[0].keys.rotate(.accessToken, atOnce: true)
-            let retired = try #require(next)
+            let keys = cluster.nodes[0].keys
+            let retired = try await keys.makeSigningKey(atOnce: true, by: nil, cluster.trace()).id
             _ = try await cluster.nodes[0].revoker.first(
                 KeyStore.retire(retired, cluster.trace().now)
             )
@@ -185,8 +187,8 @@ import Web
             try await before.reload()
             #expect(before.ring.keys.isEmpty)
             await #expect(throws: MasterKeyError.unknownVersion(2)) { try await before.start() }
-            await #expect(throws: MasterKeyError.unknownVersion(2)) {
-                try await before.rotate(.accessToken, atOnce: true)
+            await #expect(throws: KeyFault.closed) {
+                try await before.makeSigningKey(atOnce: true, by: nil, cluster.trace())
             }
             #expect(Int(try await cluster.number("SELECT count(*) FROM keys")) == count)
             await #expect(throws: MasterKeyError.self) { try await before.rewrap() }
