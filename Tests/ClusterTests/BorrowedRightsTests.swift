@@ -38,8 +38,8 @@ import Testing
             guard declared.status == 201 else { throw ClusterError("\(declared.body)") }
             let base = ["roles:assign", "roles:write", "services:write", "organisations:read"]
             try await cluster.grant("base-\(mark)", base, to: boss)
-            lent = try await Self.role(cluster, root, "lent-\(mark)", permission)
-            orders = try await Self.role(cluster, root, "orders-\(mark)", permission)
+            lent = try await cluster.makeRole("lent-\(mark)", [permission], by: root.tokens)
+            orders = try await cluster.makeRole("orders-\(mark)", [permission], by: root.tokens)
             let given = try await root.send(
                 "POST",
                 "/\(boss.id)/roles",
@@ -47,24 +47,6 @@ import Testing
             )
             guard given.status == 201 else { throw ClusterError("\(given.body)") }
             desk = try await AdminDesk(cluster, boss)
-        }
-
-        private static func role(
-            _ cluster: Cluster,
-            _ root: AdminDesk,
-            _ name: String,
-            _ permission: String
-        ) async throws -> String {
-            let made = try await cluster.node.send(
-                "POST",
-                "/v1/admin/roles",
-                root.tokens.bearer,
-                json: "{\"name\":\"\(name)\",\"permissions\":[\"\(permission)\"]}"
-            )
-            guard made.status == 201, let id = made.text("id") else {
-                throw ClusterError("no role: \(made.body)")
-            }
-            return id
         }
 
         /// A call of the borrower's on `/v1/admin`.

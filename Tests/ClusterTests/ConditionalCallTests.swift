@@ -143,16 +143,10 @@ import Testing
         let org = try await TestOrganisation(desk)
         let person = try await cluster.person()
         let mark = Self.mark()
-        let role = try await cluster.node.send(
-            "POST",
-            "/v1/admin/roles",
-            desk.tokens.bearer,
-            json: "{\"name\":\"r-\(mark)\",\"permissions\":[]}"
-        )
-        let roleID = try #require(role.text("id"))
+        let role = try await cluster.makeRole(by: desk.tokens)
         for (path, json) in [
             ("/organisations/\(org.id)/members", "{\"account\":\"\(person.id)\"}"),
-            ("/users/\(person.id)/roles", "{\"role\":\"\(roleID)\"}"),
+            ("/users/\(person.id)/roles", "{\"role\":\"\(role)\"}"),
         ] {
             func send(_ fields: [(String, String)]) async throws -> HTTPAnswer {
                 try await cluster.nodes[1].client.send(
@@ -286,17 +280,8 @@ import Testing
         let cluster = try await Cluster.shared()
         let desk = try await AdminDesk(cluster)
         let person = try await cluster.person()
-        func role(_ rest: String) async throws -> String {
-            let made = try await cluster.node.send(
-                "POST",
-                "/v1/admin/roles",
-                desk.tokens.bearer,
-                json: "{\"name\":\"r-\(Self.mark())\",\"permissions\":[]\(rest)}"
-            )
-            return try #require(made.text("id"), "\(made.body)")
-        }
-        let part = try await role("")
-        let whole = try await role(",\"includes\":[\"\(part)\"]")
+        let part = try await cluster.makeRole(by: desk.tokens)
+        let whole = try await cluster.makeRole(includes: [part], by: desk.tokens)
         let held = "/v1/admin/users/\(person.id)"
         let given = try await desk.send(
             "POST",

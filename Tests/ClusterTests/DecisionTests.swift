@@ -151,16 +151,6 @@ import Testing
         #expect(none.status == 404)
     }
 
-    /// Makes a role; its id.
-    private func role(_ root: AdminDesk, _ json: String) async throws -> String {
-        let path = "/v1/admin/roles"
-        let made = try await root.client.send("POST", path, root.tokens.bearer, json: json)
-        guard made.status == 201, let id = made.text("id") else {
-            throw ClusterError("no role: \(made.status) \(made.body)")
-        }
-        return id
-    }
-
     /// Declares a permission that nobody else uses.
     private func permission(_ root: AdminDesk, _ mark: String) async throws -> String {
         let name = "p\(mark):sell"
@@ -196,14 +186,8 @@ import Testing
         let mark = String(person.id.suffix(12))
         let wanted = try await permission(root, mark)
         let (innerName, outerName) = ("inner-\(mark)", "outer-\(mark)")
-        let inner = try await role(
-            root,
-            "{\"name\":\"\(innerName)\",\"permissions\":[\"\(wanted)\"]}"
-        )
-        let outer = try await role(
-            root,
-            "{\"name\":\"\(outerName)\",\"permissions\":[],\"includes\":[\"\(inner)\"]}"
-        )
+        let inner = try await cluster.makeRole(innerName, [wanted], by: root.tokens)
+        let outer = try await cluster.makeRole(outerName, includes: [inner], by: root.tokens)
         let organisation = try await TestOrganisation(root)
         try await organisation.add(person, by: root)
         let end = Timestamp(seconds: (WallClock.system.now() + .seconds(3600)).seconds)
@@ -312,10 +296,7 @@ import Testing
         let mark = String(person.id.suffix(12))
         let wanted = try await permission(root, mark)
         let name = "seller-\(mark)"
-        let id = try await role(
-            root,
-            "{\"name\":\"\(name)\",\"permissions\":[\"\(wanted)\"]}"
-        )
+        let id = try await cluster.makeRole(name, [wanted], by: root.tokens)
         try await give(root, id, to: person, ",\"resource\":\"project:\(mark)/*\"")
         for (query, isHeld) in [
             ("", false), ("?resource=project:\(mark)/a", true),

@@ -28,14 +28,7 @@ import Testing
         /// - Parameter rest: further members of the request.
         @discardableResult
         func give(_ hours: Int64?, _ rest: String = "") async throws -> String {
-            let mark = Hex.encode(Entropy.system.bytes(6))
-            let made = try await desk.client.send(
-                "POST",
-                "/v1/admin/roles",
-                desk.tokens.bearer,
-                json: "{\"name\":\"ends-\(mark)\",\"permissions\":[]}"
-            )
-            let role = try #require(made.text("id"))
+            let role = try await cluster.makeRole(by: desk.tokens)
             let end = hours.map { ",\"expires_at\":\"\(now + .hours($0))\"" } ?? ""
             let given = try await desk.send(
                 "POST",

@@ -108,21 +108,6 @@ import Testing
         return try await Cluster.start(plan)
     }
 
-    /// A role that permits nothing, to be given away.
-    private static func role(_ desk: AdminDesk) async throws -> String {
-        let name = "gift-\(Hex.encode(Entropy.system.bytes(6)))"
-        let made = try await desk.client.send(
-            "POST",
-            "/v1/admin/roles",
-            desk.tokens.bearer,
-            json: "{\"name\":\"\(name)\",\"permissions\":[\"users:read\"]}"
-        )
-        guard made.status == 201, let id = made.text("id") else {
-            throw ClusterError("no role: \(made.status) \(made.body)")
-        }
-        return id
-    }
-
     private func carryOut(
         _ event: Event,
         on person: Person,
@@ -150,7 +135,7 @@ import Testing
     ) async throws {
         let cluster = try await Self.start()
         let root = try await AdminDesk(cluster)
-        let role = try await Self.role(root)
+        let role = try await cluster.makeRole(nil, ["users:read"], by: root.tokens)
         for event in Event.allCases {
             let friend = try await cluster.person()
             let person = try await cluster.person()
@@ -183,7 +168,7 @@ import Testing
     {
         let cluster = try await Self.start()
         let root = try await AdminDesk(cluster)
-        let role = try await Self.role(root)
+        let role = try await cluster.makeRole(nil, ["users:read"], by: root.tokens)
         let permissions = ["users:read", "users:write", "roles:read", "roles:assign"]
         for isRevoked in [false, true] {
             let friend = try await cluster.person()

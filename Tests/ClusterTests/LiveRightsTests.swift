@@ -41,18 +41,8 @@ import Testing
             _ stem: String,
             _ permissions: [String],
             includes: [String] = []
-        ) async throws
-            -> String
-        {
-            let held = permissions.map { "\"\($0)\"" }.joined(separator: ",")
-            let roles = includes.map { "\"\($0)\"" }.joined(separator: ",")
-            let answer = try await call(
-                "POST",
-                "/roles",
-                "{\"name\":\"\(name(stem))\",\"permissions\":[\(held)],\"includes\":[\(roles)]}"
-            )
-            #expect(answer.status == 201, "\(answer.body)")
-            return try #require(answer.text("id"))
+        ) async throws -> String {
+            try await cluster.makeRole(name(stem), permissions, includes: includes, by: admin)
         }
 
         /// An administrator's call, on the first node.

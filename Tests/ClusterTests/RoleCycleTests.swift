@@ -16,18 +16,8 @@ import Testing
             desk = try await AdminDesk(cluster)
         }
 
-        /// A role of its own name, which includes nothing.
-        func role() async throws -> String {
-            let mark = Hex.encode(Entropy.system.bytes(6))
-            let answer = try await cluster.node.send(
-                "POST",
-                "/v1/admin/roles",
-                desk.tokens.bearer,
-                json: "{\"name\":\"link-\(mark)\",\"permissions\":[]}"
-            )
-            #expect(answer.status == 201, "\(answer.body)")
-            return try #require(answer.text("id"))
-        }
+        /// A role that includes nothing.
+        func role() async throws -> String { try await cluster.makeRole(by: desk.tokens) }
 
         /// Has `role` include `others` and no more.
         func include(

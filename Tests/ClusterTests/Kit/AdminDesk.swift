@@ -29,3 +29,27 @@ struct AdminDesk: Sendable {
         try await client.send(method, "/v1/admin/users\(rest)", tokens.bearer + fields, json: json)
     }
 }
+
+extension Cluster {
+    /// Makes a role by an administrator's call, and of its own name where it gets none; its id.
+    func makeRole(
+        _ name: String? = nil,
+        _ permissions: [String] = [],
+        includes: [String] = [],
+        by admin: Tokens
+    ) async throws -> String {
+        let name = name ?? "role-\(Hex.encode(Entropy.system.bytes(6)))"
+        let held = permissions.map { "\"\($0)\"" }.joined(separator: ",")
+        let roles = includes.map { "\"\($0)\"" }.joined(separator: ",")
+        let made = try await node.send(
+            "POST",
+            "/v1/admin/roles",
+            admin.bearer,
+            json: "{\"name\":\"\(name)\",\"permissions\":[\(held)],\"includes\":[\(roles)]}"
+        )
+        guard made.status == 201, let id = made.text("id") else {
+            throw ClusterError("no role: \(made.status) \(made.body)")
+        }
+        return id
+    }
+}
