@@ -38,15 +38,10 @@ package final class KeyUses: Service {
 
     /// Writes what was noted, until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.pause) }
-                try await write()
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning("uses of keys were not written", metadata: ["error": "\(error)"])
-            }
+        await untilShutdown(every: Self.pause) {
+            try await write()
+        } onFailure: {
+            logger.warning("uses of keys were not written", metadata: ["error": "\($0)"])
         }
     }
 

@@ -248,22 +248,17 @@ package final class RoleKeeper: Service {
     /// Reads what is in doubt twice a second, and everything every ten minutes, until shutdown.
     package func run() async throws {
         var turns = 0
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(0.5)) }
-                turns += 1
-                if turns % 1200 == 0 {
-                    _ = try await reads.run(.roles) {
-                        try await reload { try await readIndex.confirm() }
-                    }
-                } else {
-                    try await mend()
+        await untilShutdown(every: .seconds(0.5)) {
+            turns += 1
+            if turns % 1200 == 0 {
+                _ = try await reads.run(.roles) {
+                    try await reload { try await readIndex.confirm() }
                 }
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning("the roles could not be read again", metadata: ["error": "\(error)"])
+            } else {
+                try await mend()
             }
+        } onFailure: {
+            logger.warning("the roles could not be read again", metadata: ["error": "\($0)"])
         }
     }
 

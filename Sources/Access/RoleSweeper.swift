@@ -22,15 +22,10 @@ package struct RoleSweeper: Service {
 
     /// Sweeps every minute until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: .minutes(1)) }
-                try await sweep()
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning("what is over was not swept", metadata: ["error": "\(error)"])
-            }
+        await untilShutdown(every: .minutes(1)) {
+            try await sweep()
+        } onFailure: {
+            logger.warning("what is over was not swept", metadata: ["error": "\($0)"])
         }
     }
 

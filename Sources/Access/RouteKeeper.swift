@@ -113,15 +113,10 @@ package final class RouteKeeper: Service {
 
     /// Reads the rules every minute until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(60)) }
-                try await reload { try await readIndex.confirm() }
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning("the rules could not be read again", metadata: ["error": "\(error)"])
-            }
+        await untilShutdown(every: .seconds(60)) {
+            try await reload { try await readIndex.confirm() }
+        } onFailure: {
+            logger.warning("the rules could not be read again", metadata: ["error": "\($0)"])
         }
     }
 }

@@ -163,15 +163,10 @@ package final class PartitionKeeper: Service {
 
     /// Tends every ten minutes until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
-                try await tend()
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.error("partitions could not be tended", metadata: ["error": "\(error)"])
-            }
+        await untilShutdown(every: Self.interval) {
+            try await tend()
+        } onFailure: {
+            logger.error("partitions could not be tended", metadata: ["error": "\($0)"])
         }
     }
 

@@ -45,25 +45,10 @@ package final class StatisticsKeeper: Service {
 
     /// Counts until nothing is left, every few minutes, until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await tend()
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning(
-                    "the statistics could not be counted",
-                    metadata: ["error": "\(error)"]
-                )
-                do {
-                    try await cancelWhenGracefulShutdown {
-                        try await Task.sleep(for: Self.interval)
-                    }
-                } catch {
-                    return
-                }
-            }
+        await untilShutdown(every: Self.interval, atOnce: true) {
+            try await tend()
+        } onFailure: {
+            logger.warning("the statistics could not be counted", metadata: ["error": "\($0)"])
         }
     }
 

@@ -191,21 +191,11 @@ package final class KeyKeeper: Service {
 
     /// Rotates and retires on time, until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown {
-                    try await Task.sleep(for: Self.reloadInterval)
-                }
-                try await reload()
-                try await rotateIfDue()
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.warning(
-                    "the key ring could not be read again",
-                    metadata: ["error": "\(error)"]
-                )
-            }
+        await untilShutdown(every: Self.reloadInterval) {
+            try await reload()
+            try await rotateIfDue()
+        } onFailure: {
+            logger.warning("the key ring could not be read again", metadata: ["error": "\($0)"])
         }
     }
 

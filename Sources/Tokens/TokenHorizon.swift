@@ -32,18 +32,10 @@ package final class TokenHorizon: Service {
 
     /// Asserts it every minute until shutdown.
     package func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
-                try await assert()
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.warning(
-                    "the token lifetime could not be asserted",
-                    metadata: ["error": "\(error)"]
-                )
-            }
+        await untilShutdown(every: Self.interval) {
+            try await assert()
+        } onFailure: {
+            logger.warning("the token lifetime could not be asserted", metadata: ["error": "\($0)"])
         }
     }
 

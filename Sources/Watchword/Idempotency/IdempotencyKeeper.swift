@@ -197,20 +197,10 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
 
     /// Sweeps until shutdown.
     func run() async throws {
-        while !Task.isShuttingDownGracefully {
-            do {
-                try await cancelWhenGracefulShutdown {
-                    try await Task.sleep(for: Self.sweepInterval)
-                }
-                try await sweep()
-            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
-                return
-            } catch {
-                logger.warning(
-                    "idempotency keys could not be swept",
-                    metadata: ["error": "\(error)"]
-                )
-            }
+        await untilShutdown(every: Self.sweepInterval) {
+            try await sweep()
+        } onFailure: {
+            logger.warning("idempotency keys could not be swept", metadata: ["error": "\($0)"])
         }
     }
 }
