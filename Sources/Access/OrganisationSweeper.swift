@@ -12,9 +12,6 @@ package struct OrganisationSweeper: Service {
     private let database: any PostgresExecutor
     private let logger: Logger
 
-    /// How many rows one bite takes.
-    package static let bite = 1000
-
     /// A sweeper.
     package init(database: any PostgresExecutor, logger: Logger) {
         self.database = database
@@ -34,26 +31,10 @@ package struct OrganisationSweeper: Service {
     package func sweep() async throws {
         var last = OrganisationID(high: 0, low: 0)
         while let organisation = try await database.first(Self.next(last)) {
-            try await sweep(Self.memberships, organisation)
-            try await sweep(Self.roles, organisation)
+            try await Bites.take(Self.memberships, of: organisation, from: database)
+            try await Bites.take(Self.roles, of: organisation, from: database)
             _ = try await database.execute(Self.organisation(organisation))
             last = organisation
-        }
-    }
-
-    /// Bite after bite, each from where the one before has ended: what was taken is not read again.
-    private func sweep(
-        _ statement: Statement<AccountID, OrganisationID, AccountID>,
-        _ organisation: OrganisationID
-    ) async throws {
-        var from = AccountID(high: 0, low: 0)
-        while true {
-            let taken = try await database.rows(statement(organisation, from))
-            guard taken.count == Self.bite, let last = taken.max() else { return }
-            from = last
-            // A bite is whole or not at all, so this is a place to stop.
-            guard !Task.isShuttingDownGracefully else { throw CancellationError() }
-            try Task.checkCancellation()
         }
     }
 
@@ -90,7 +71,7 @@ package struct OrganisationSweeper: Service {
                    AND m.account_id >= $2
                    AND \(isRemoved)
                  ORDER BY m.account_id
-                 LIMIT \(bite)
+                 LIMIT \(Bites.size)
                    FOR UPDATE SKIP LOCKED) s
          WHERE d.organisation_id = s.organisation_id
            AND d.account_id = s.account_id
@@ -106,19 +87,14 @@ package struct OrganisationSweeper: Service {
     package static let roles = Statement(
         "organisations.sweep_roles",
         """
-        DELETE FROM account_roles d
-         USING (SELECT ar.account_id, ar.role_id, ar.scope
-                  FROM account_roles ar
-                 WHERE ar.scope = 'org:' || $1
+        \(Bites.assignments(
+            """
+            ar.scope = 'org:' || $1
                    AND ar.scope <> ''
                    AND ar.account_id >= $2
                    AND \(isRemoved)
-                 ORDER BY ar.account_id
-                 LIMIT \(bite)
-                   FOR UPDATE SKIP LOCKED) s
-         WHERE d.account_id = s.account_id
-           AND d.role_id = s.role_id
-           AND d.scope = s.scope
+            """
+        ))
         RETURNING d.account_id
         """,
         kind: .solo,

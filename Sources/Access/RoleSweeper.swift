@@ -11,9 +11,6 @@ package struct RoleSweeper: Service {
     private let database: any PostgresExecutor
     private let logger: Logger
 
-    /// How many rows one bite takes.
-    static let bite = 1000
-
     /// A sweeper.
     package init(database: any PostgresExecutor, logger: Logger) {
         self.database = database
@@ -31,31 +28,13 @@ package struct RoleSweeper: Service {
 
     /// Sweeps all that is over now.
     package func sweep() async throws {
-        while try await database.execute(Self.overdue()) == Self.bite { try pause() }
+        while try await database.execute(Self.overdue()) == Bites.size { try Bites.pause() }
         var last = RoleID(high: 0, low: 0)
         while let role = try await database.first(Self.nextRemoved(last)) {
-            try await sweep(role)
+            try await Bites.take(Self.removed, of: role, from: database)
             last = role
         }
         _ = try await database.execute(Self.roles())
-    }
-
-    /// Bite after bite of who has a role that was removed, each from where the one before has
-    /// ended: what was taken is not read again.
-    private func sweep(_ role: RoleID) async throws {
-        var from = AccountID(high: 0, low: 0)
-        while true {
-            let taken = try await database.rows(Self.removed(role, from))
-            guard taken.count == Self.bite, let last = taken.max() else { return }
-            from = last
-            try pause()
-        }
-    }
-
-    /// A bite is whole or not at all, so this is a place to stop.
-    private func pause() throws {
-        guard !Task.isShuttingDownGracefully else { throw CancellationError() }
-        try Task.checkCancellation()
     }
 
     /// A bite of the assignments that ended a day ago, the first to end first: until then one is
@@ -65,18 +44,10 @@ package struct RoleSweeper: Service {
     /// end at the same instant none is sorted. Of several nodes that sweep none waits for another.
     static let overdue = Statement(
         "roles.sweep_overdue",
-        """
-        DELETE FROM account_roles d
-         USING (SELECT ar.account_id, ar.role_id, ar.scope
-                  FROM account_roles ar
-                 WHERE ar.expires_at < statement_timestamp() - interval '1 day'
-                 ORDER BY ar.expires_at
-                 LIMIT \(bite)
-                   FOR UPDATE SKIP LOCKED) o
-         WHERE d.account_id = o.account_id
-           AND d.role_id = o.role_id
-           AND d.scope = o.scope
-        """,
+        Bites.assignments(
+            "ar.expires_at < statement_timestamp() - interval '1 day'",
+            by: "ar.expires_at"
+        ),
         kind: .write
     )
 
@@ -102,18 +73,13 @@ package struct RoleSweeper: Service {
     static let removed = Statement(
         "roles.sweep_removed",
         """
-        DELETE FROM account_roles d
-         USING (SELECT ar.account_id, ar.role_id, ar.scope
-                  FROM account_roles ar
-                 WHERE ar.role_id = $1
+        \(Bites.assignments(
+            """
+            ar.role_id = $1
                    AND ar.account_id >= $2
                    AND EXISTS (SELECT FROM roles r WHERE r.id = $1 AND r.removed_at IS NOT NULL)
-                 ORDER BY ar.account_id
-                 LIMIT \(bite)
-                   FOR UPDATE SKIP LOCKED) o
-         WHERE d.account_id = o.account_id
-           AND d.role_id = o.role_id
-           AND d.scope = o.scope
+            """
+        ))
         RETURNING d.account_id
         """,
         kind: .solo,

@@ -307,7 +307,7 @@ import Web
         try await cluster.run(Self.brake)
         try await crashInTheMiddle(scene, server)
         // What was taken stays taken, bite by bite.
-        let taken = 20 * OrganisationSweeper.bite
+        let taken = 20 * Bites.size
         #expect(try await scene.left()[0] == Int64(Self.many - taken))
         try await expectGone(scene)
         try await cluster.run("DROP TRIGGER hold ON organisation_members")
