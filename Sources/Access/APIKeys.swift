@@ -158,17 +158,9 @@ package struct APIKeys: Sendable {
         guard try await database.first(APIKeyStore.findAccount(account)) != nil else {
             throw APIKeyRefusal.notFound
         }
-        let after = request.cursor.flatMap { APIKeyID(bytes: $0.bytes) }
-        let rows = try await database.rows(
-            APIKeyStore.list(
-                account,
-                after ?? APIKeyID(high: 0, low: 0),
-                Int32(request.limit + 1)
-            )
-        )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor($0.id.bytes) })
+        let after: APIKeyID = request.after()
+        let rows = try await database.rows(APIKeyStore.list(account, after, request.rowLimit))
+        return Page(rows, of: request) { $0.id.bytes }
     }
 
     /// Takes a key back; it opens nothing anywhere when this returns.

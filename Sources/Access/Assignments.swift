@@ -219,15 +219,10 @@ package struct Assignments: Sendable {
                 after ?? AccountID(high: 0, low: 0),
                 scope ?? "",
                 realm.organisationID.map { RoleScope.organisation($0).text },
-                Int32(request.limit + 1)
+                request.rowLimit
             )
         )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(
-            items,
-            nextCursor: next.map { Cursor($0.account.bytes + Array($0.scope.text.utf8)) }
-        )
+        return Page(rows, of: request) { $0.account.bytes + Array($0.scope.text.utf8) }
     }
 
     /// A delegate of an organisation gives and takes there alone.

@@ -69,17 +69,9 @@ extension Organisations {
         _ request: PageRequest
     ) async throws -> Page<OrganisationMember> {
         _ = try await find(id, within: realm)
-        let after = request.cursor.flatMap { AccountID(bytes: $0.bytes) }
-        let rows = try await database.rows(
-            MembershipStore.list(
-                id,
-                after ?? AccountID(high: 0, low: 0),
-                Int32(request.limit + 1)
-            )
-        )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor($0.account.bytes) })
+        let after: AccountID = request.after()
+        let rows = try await database.rows(MembershipStore.list(id, after, request.rowLimit))
+        return Page(rows, of: request) { $0.account.bytes }
     }
 
     /// The organisations that an account is a member of and may act in, in the order of their ids.
@@ -87,17 +79,11 @@ extension Organisations {
         of account: AccountID,
         _ request: PageRequest
     ) async throws -> Page<OwnMembership> {
-        let after = request.cursor.flatMap { OrganisationID(bytes: $0.bytes) }
+        let after: OrganisationID = request.after()
         let rows = try await database.rows(
-            MembershipStore.listOwn(
-                account,
-                after ?? OrganisationID(high: 0, low: 0),
-                Int32(request.limit + 1)
-            )
+            MembershipStore.listOwn(account, after, request.rowLimit)
         )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor($0.organisation.bytes) })
+        return Page(rows, of: request) { $0.organisation.bytes }
     }
 
     /// Makes an account a member; one that is a member already stays so.

@@ -92,17 +92,11 @@ package struct Organisations: Sendable {
         within realm: Realm,
         _ request: PageRequest
     ) async throws -> Page<OrganisationView> {
-        let after = request.cursor.flatMap { OrganisationID(bytes: $0.bytes) }
+        let after: OrganisationID = request.after()
         let rows = try await database.rows(
-            OrganisationStore.list(
-                after ?? OrganisationID(high: 0, low: 0),
-                realm.organisationID,
-                Int32(request.limit + 1)
-            )
+            OrganisationStore.list(after, realm.organisationID, request.rowLimit)
         )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor($0.id.bytes) })
+        return Page(rows, of: request) { $0.id.bytes }
     }
 
     /// One organisation.

@@ -41,12 +41,8 @@ package struct PermissionRegistry: Sendable {
     /// Permissions in the order of their names.
     package func list(_ request: PageRequest) async throws -> Page<PermissionView> {
         let after = request.cursor.map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
-        let rows = try await database.rows(
-            PermissionStore.list(after, Int32(request.limit + 1))
-        )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor(Array($0.name.utf8)) })
+        let rows = try await database.rows(PermissionStore.list(after, request.rowLimit))
+        return Page(rows, of: request) { Array($0.name.utf8) }
     }
 
     /// Declares one.

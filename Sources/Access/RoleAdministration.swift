@@ -150,11 +150,9 @@ package struct RoleAdministration: Sendable {
 
     /// Roles in the order of their ids.
     package func list(_ request: PageRequest) async throws -> Page<RoleView> {
-        let after = request.cursor.flatMap { RoleID(bytes: $0.bytes) } ?? RoleID(high: 0, low: 0)
-        let rows = try await database.rows(RoleStore.list(after, Int32(request.limit + 1)))
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last : nil
-        return Page(items, nextCursor: next.map { Cursor($0.definition.id.bytes) })
+        let after: RoleID = request.after()
+        let rows = try await database.rows(RoleStore.list(after, request.rowLimit))
+        return Page(rows, of: request) { $0.definition.id.bytes }
     }
 
     /// One role.

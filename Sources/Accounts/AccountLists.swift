@@ -166,7 +166,7 @@ package struct AccountLists: Sendable {
                 min(before, Self.lowest(end + .milliseconds(1))),
                 first,
                 end,
-                Int32(request.limit + 1),
+                request.rowLimit,
                 filter.state?.rawValue,
                 filter.role,
                 realm.organisationID,
@@ -176,12 +176,9 @@ package struct AccountLists: Sendable {
                 request.cursor != nil
             )
         )
-        let items = Array(rows.prefix(request.limit))
-        guard rows.count > request.limit, let last = items.last else {
-            return Page(items, nextCursor: nil)
+        return Page(rows, of: request) { last in
+            prefix == nil ? last.id.bytes : Array((last.canonicalEmail ?? "").utf8)
         }
-        let key = prefix == nil ? last.id.bytes : Array((last.canonicalEmail ?? "").utf8)
-        return Page(items, nextCursor: Cursor(key))
     }
 
     /// One account of a realm.

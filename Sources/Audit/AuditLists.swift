@@ -128,12 +128,10 @@ package struct AuditLists: Sendable {
                 filter.actor,
                 filter.action?.rawValue,
                 filter.organisation,
-                Int32(request.limit + 1)
+                request.rowLimit
             )
         )
-        let items = Array(rows.prefix(request.limit))
-        let next = rows.count > request.limit ? items.last.map { Cursor($0.id.bytes) } : nil
-        return Page(items, nextCursor: next)
+        return Page(rows, of: request) { $0.id.bytes }
     }
 
     /// A small organisation's entries are few among all: its members are looked up one by one.

@@ -19,6 +19,14 @@ package struct PageRequest: Hashable, Sendable {
         self.limit = min(max(limit, 1), Self.maximumLimit)
         self.cursor = cursor
     }
+
+    /// How many rows to read: one more than the page has tells that another page follows.
+    package var rowLimit: Int32 { Int32(limit + 1) }
+
+    /// The id behind which the page begins; the lowest of all where it is the first.
+    package func after<Kind>() -> ID<Kind> {
+        cursor.flatMap { ID<Kind>(bytes: $0.bytes) } ?? ID(high: 0, low: 0)
+    }
 }
 
 /// One page of a list.
@@ -32,6 +40,13 @@ package struct Page<Item: Sendable>: Sendable {
     package init(_ items: [Item], nextCursor: Cursor?) {
         self.items = items
         self.nextCursor = nextCursor
+    }
+
+    /// The page of `rows`, of which `request.rowLimit` were read; `key` is an item's in its cursor.
+    package init(_ rows: [Item], of request: PageRequest, key: (Item) -> [UInt8]) {
+        items = Array(rows.prefix(request.limit))
+        let last = rows.count > request.limit ? items.last : nil
+        nextCursor = last.map { Cursor(key($0)) }
     }
 }
 

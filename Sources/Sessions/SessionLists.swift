@@ -21,9 +21,9 @@ package struct SessionLists: Sendable {
     ) async throws -> Page<SessionView> {
         let after = request.cursor.flatMap { SessionID(bytes: $0.bytes) } ?? Self.beyond()
         let rows = try await database.rows(
-            SessionStore.list(account, now, after, Int32(request.limit + 1), organisation)
+            SessionStore.list(account, now, after, request.rowLimit, organisation)
         )
-        return Self.page(rows, request.limit, \.id)
+        return Page(rows, of: request) { $0.id.bytes }
     }
 
     /// The login history of an account, newest first; one statement.
@@ -32,21 +32,9 @@ package struct SessionLists: Sendable {
         _ request: PageRequest
     ) async throws -> Page<LoginView> {
         let after = request.cursor.flatMap { EntryID(bytes: $0.bytes) } ?? Self.beyond()
-        let rows = try await database.rows(
-            SessionStore.history(account, after, Int32(request.limit + 1))
-        )
-        return Self.page(rows, request.limit, \.id)
+        let rows = try await database.rows(SessionStore.history(account, after, request.rowLimit))
+        return Page(rows, of: request) { $0.id.bytes }
     }
 
     private static func beyond<K>() -> ID<K> { ID(high: .max, low: .max) }
-
-    private static func page<Item: Sendable, K>(
-        _ rows: [Item],
-        _ limit: Int,
-        _ id: (Item) -> ID<K>
-    ) -> Page<Item> {
-        let items = Array(rows.prefix(limit))
-        let next = rows.count > limit ? items.last.map { Cursor(id($0).bytes) } : nil
-        return Page(items, nextCursor: next)
-    }
 }

@@ -111,9 +111,7 @@ extension KeyKeeper {
             .filter { $0.use == KeyUse.accessToken.rawValue }
         let after = request.cursor.flatMap { KeyID(bytes: $0.bytes) }
         let start = after.flatMap { id in all.firstIndex { $0.id == id } }.map { $0 + 1 } ?? 0
-        let items = Array(all[start...].prefix(request.limit))
-        let isLast = start + items.count == all.count
-        return Page(items, nextCursor: isLast ? nil : items.last.map { Cursor($0.id.bytes) })
+        return Page(Array(all[start...]), of: request) { $0.id.bytes }
     }
 
     /// Makes a signing key for `actor`, active after the time of publication unless `atOnce`.
