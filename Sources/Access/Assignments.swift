@@ -130,27 +130,28 @@ package struct Assignments: Sendable {
             }
             // An end makes one administrator less who is there for ever.
             let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere && end != nil
-            if touchesSeat { try await grants.lockAdministrators() }
-            let count = try await transaction.first(AssignmentStore.count(account)) ?? 0
-            let binds = AuditBinds(trace, entropy: entropy)
-            let done = try await transaction.first(
-                AssignmentStore.assign(
-                    account,
-                    role,
-                    scope.text,
-                    end,
-                    grantor.actor,
-                    binds
+            return try await grants.keepingAnAdministrator(
+                if: touchesSeat,
+                wantsConfirmed: wantsConfirmed
+            ) {
+                let count = try await transaction.first(AssignmentStore.count(account)) ?? 0
+                let binds = AuditBinds(trace, entropy: entropy)
+                let done = try await transaction.first(
+                    AssignmentStore.assign(
+                        account,
+                        role,
+                        scope.text,
+                        end,
+                        grantor.actor,
+                        binds
+                    )
                 )
-            )
-            guard let done else { throw GrantRefusal.notFound }
-            guard !done.isNew || count < RightsResolver.roleLimit else {
-                throw AssignmentRefusal.limitReached
+                guard let done else { throw GrantRefusal.notFound }
+                guard !done.isNew || count < RightsResolver.roleLimit else {
+                    throw AssignmentRefusal.limitReached
+                }
+                return done
             }
-            if touchesSeat {
-                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
-            }
-            return done
         }
     }
 
@@ -173,22 +174,17 @@ package struct Assignments: Sendable {
             try await grants.allowChange(of: account)
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
             let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere
-            if touchesSeat { try await grants.lockAdministrators() }
-            let binds = AuditBinds(trace, entropy: entropy)
-            let version = try await transaction.first(
-                AssignmentStore.unassign(
-                    account,
-                    role,
-                    scope.text,
-                    grantor.actor,
-                    binds
+            return try await grants.keepingAnAdministrator(
+                if: touchesSeat,
+                wantsConfirmed: wantsConfirmed
+            ) {
+                let binds = AuditBinds(trace, entropy: entropy)
+                let version = try await transaction.first(
+                    AssignmentStore.unassign(account, role, scope.text, grantor.actor, binds)
                 )
-            )
-            guard let version else { throw GrantRefusal.notFound }
-            if touchesSeat {
-                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+                guard let version else { throw GrantRefusal.notFound }
+                return version
             }
-            return version
         }
     }
 

@@ -157,11 +157,6 @@ package struct Grants: Sendable {
         }
     }
 
-    /// Locks the seat of the administrators; what may take one away does this first.
-    package func lockAdministrators() async throws {
-        _ = try await transaction.rows(GrantStore.lockRole(BuiltInRole.admin))
-    }
-
     /// Whether `account` is one of the administrators.
     ///
     /// The lock on its signature keeps the answer true until the end of the transaction.
@@ -169,13 +164,21 @@ package struct Grants: Sendable {
         try await transaction.first(GrantStore.findSeat(account)) != nil
     }
 
-    /// Refuses where nobody is left who can administer Watchword: the last step of such a change
-    /// (W12).
+    /// Makes a change; where it `touchesSeat`, under the lock of the administrators' seat, and
+    /// refused if nobody is left who can administer Watchword (W12).
     ///
     /// - Parameter wantsConfirmed: whether nobody signs in whose address is not confirmed.
-    package func keepAnAdministrator(wantsConfirmed: Bool) async throws {
+    package func keepingAnAdministrator<R>(
+        if touchesSeat: Bool,
+        wantsConfirmed: Bool,
+        _ change: () async throws -> R
+    ) async throws -> R {
+        guard touchesSeat else { return try await change() }
+        _ = try await transaction.rows(GrantStore.lockRole(BuiltInRole.admin))
+        let changed = try await change()
         let found = try await transaction.first(GrantStore.findAdministrator(wantsConfirmed))
         guard found != nil else { throw GrantRefusal.lastAdministrator }
+        return changed
     }
 
     /// What an account holds; who is judged holds also what is asleep in a disabled organisation.

@@ -87,16 +87,11 @@ package struct ChangeAccountState: Sendable {
         let binds = AuditBinds(trace, entropy: entropy)
         _ = try await targets.permitted(account, kind, .heavy, by: actor) { transaction, grants in
             let touchesSeat = try await grants.administers(account)
-            if touchesSeat { try await grants.lockAdministrators() }
-            let taken = try await transaction.first(
-                statement(
-                    account,
-                    actor.actor,
-                    binds
-                )
-            )
-            if touchesSeat {
-                try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+            let taken: AccountID? = try await grants.keepingAnAdministrator(
+                if: touchesSeat,
+                wantsConfirmed: wantsConfirmed
+            ) {
+                try await transaction.first(statement(account, actor.actor, binds))
             }
             return taken
         }

@@ -125,10 +125,11 @@ package struct EditAccount: Sendable {
                     wantsConfirmed && edit.mayUnconfirm
                     ? try await grants.administers(account)
                     : false
-                if touchesSeat { try await grants.lockAdministrators() }
-                let isExpected = try await transaction.first(query)
-                if touchesSeat {
-                    try await grants.keepAnAdministrator(wantsConfirmed: wantsConfirmed)
+                let isExpected: Bool? = try await grants.keepingAnAdministrator(
+                    if: touchesSeat,
+                    wantsConfirmed: wantsConfirmed
+                ) {
+                    try await transaction.first(query)
                 }
                 return isExpected
             }
