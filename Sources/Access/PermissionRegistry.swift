@@ -152,60 +152,57 @@ enum PermissionStore {
         decode: view
     )
 
-    static let insert = Statement(
+    static let insert = writing(
         "permissions.insert",
         """
-        WITH p AS (
-            INSERT INTO permissions (name, description, created_at)
+        INSERT INTO permissions (name, description, created_at)
             SELECT $1, $2, $5
              WHERE (SELECT count(*) FROM permissions) < \(PermissionRegistry.limit)
-            RETURNING name, description, built_in, created_at
-        ), \(AuditLog.append(
-            as: "audited",
-            .permissionCreated,
-            account: "NULL",
-            actor: "$3::uuid",
-            detail: "jsonb_build_object('permission', p.name)",
-            from: "p",
-            binds: 4
-        ))
-        SELECT \(columns) FROM p
         """,
-        kind: .solo,
-        binds: String.self,
-        String.self,
-        AccountID.self,
-        AuditBinds.self,
-        decode: view
+        .permissionCreated
     )
 
-    static let update = Statement(
+    static let update = writing(
         "permissions.update",
         """
-        WITH p AS (
-            UPDATE permissions
+        UPDATE permissions
                SET description = $2
              WHERE name = $1
                AND NOT built_in
-            RETURNING name, description, built_in, created_at
-        ), \(AuditLog.append(
-            as: "audited",
-            .permissionChanged,
-            account: "NULL",
-            actor: "$3::uuid",
-            detail: "jsonb_build_object('permission', p.name)",
-            from: "p",
-            binds: 4
-        ))
-        SELECT \(columns) FROM p
         """,
-        kind: .solo,
-        binds: String.self,
-        String.self,
-        AccountID.self,
-        AuditBinds.self,
-        decode: view
+        .permissionChanged
     )
+
+    private static func writing(
+        _ name: String,
+        _ change: String,
+        _ action: AuditAction
+    ) -> Statement<PermissionView, String, String, AccountID, AuditBinds> {
+        Statement(
+            name,
+            """
+            WITH p AS (
+                \(change)
+                RETURNING name, description, built_in, created_at
+            ), \(AuditLog.append(
+                as: "audited",
+                action,
+                account: "NULL",
+                actor: "$3::uuid",
+                detail: "jsonb_build_object('permission', p.name)",
+                from: "p",
+                binds: 4
+            ))
+            SELECT \(columns) FROM p
+            """,
+            kind: .solo,
+            binds: String.self,
+            String.self,
+            AccountID.self,
+            AuditBinds.self,
+            decode: view
+        )
+    }
 
     static let remove = Statement(
         "permissions.remove",

@@ -41,9 +41,9 @@ enum RoleReadStore {
     /// How many roles a page has.
     static let pageSize = 100
 
-    private static let columns = """
-        r.id, r.name, r.version, r.removed_at IS NOT NULL,
-               ARRAY(SELECT p.permission
+    /// What the role `r` holds by name: its permissions and the roles that it includes.
+    static let contents = """
+        ARRAY(SELECT p.permission
                        FROM role_permissions p
                       WHERE p.role_id = r.id
                       ORDER BY p.permission),
@@ -52,6 +52,8 @@ enum RoleReadStore {
                       WHERE i.role_id = r.id
                       ORDER BY i.included_id)
         """
+
+    private static let columns = "r.id, r.name, r.version, r.removed_at IS NOT NULL, \(contents)"
 
     /// A page of all roles, after one of them.
     static let page = Statement(

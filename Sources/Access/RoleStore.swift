@@ -22,15 +22,7 @@ enum RoleStore {
     )
 
     private static let columns = """
-        r.id, r.name, r.version,
-               ARRAY(SELECT p.permission
-                       FROM role_permissions p
-                      WHERE p.role_id = r.id
-                      ORDER BY p.permission),
-               ARRAY(SELECT i.included_id
-                       FROM role_includes i
-                      WHERE i.role_id = r.id
-                      ORDER BY i.included_id),
+        r.id, r.name, r.version, \(RoleReadStore.contents),
                r.description, r.built_in, r.is_default, r.created_at
         """
 
