@@ -9,6 +9,28 @@ import Revocation
 
 /// Statements that change whether an account may be used.
 enum AccountStateStore {
+    /// The parts that record and announce the change of the account in `changed` (W9).
+    private static func told(_ action: AuditAction, _ topic: OutboxTopic) -> String {
+        """
+        \(AuditLog.append(
+            as: "audited",
+            action,
+            account: "changed.id",
+            actor: "$2::uuid",
+            from: "changed",
+            binds: 3
+        )), \(Outbox.append(
+            as: "announced",
+            topic,
+            account: "changed.id",
+            payload: "'{}'::jsonb",
+            from: "changed",
+            entry: 3,
+            at: 4
+        ))
+        """
+    }
+
     /// Disables an account, or one that is disabled once more: the second caller must not be told
     /// so before the first revocation is out (revocation.md H19).
     ///
@@ -22,22 +44,7 @@ enum AccountStateStore {
              WHERE a.id = $1
                AND a.state <> 'deleted'
             RETURNING a.id
-        ), \(AdministrationStore.outdate), \(AuditLog.append(
-            as: "audited",
-            .accountDisabled,
-            account: "changed.id",
-            actor: "$2::uuid",
-            from: "changed",
-            binds: 3
-        )), \(Outbox.append(
-            as: "announced",
-            .accountDisabled,
-            account: "changed.id",
-            payload: "'{}'::jsonb",
-            from: "changed",
-            entry: 3,
-            at: 4
-        ))
+        ), \(AdministrationStore.outdate), \(told(.accountDisabled, .accountDisabled))
         """,
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
@@ -65,22 +72,7 @@ enum AccountStateStore {
              WHERE a.id = t.id
                AND t.state = 'disabled'
             RETURNING a.id
-        ), \(AuditLog.append(
-            as: "audited",
-            .accountEnabled,
-            account: "changed.id",
-            actor: "$2::uuid",
-            from: "changed",
-            binds: 3
-        )), \(Outbox.append(
-            as: "announced",
-            .accountEnabled,
-            account: "changed.id",
-            payload: "'{}'::jsonb",
-            from: "changed",
-            entry: 3,
-            at: 4
-        ))
+        ), \(told(.accountEnabled, .accountEnabled))
         SELECT t.id FROM target t
         """,
         kind: .solo,
@@ -124,22 +116,7 @@ enum AccountStateStore {
                    end_reason = COALESCE(x.end_reason, 'account-deleted')
               FROM changed c
              WHERE x.account_id = c.id
-        ), \(AuditLog.append(
-            as: "audited",
-            .accountDeleted,
-            account: "changed.id",
-            actor: "$2::uuid",
-            from: "changed",
-            binds: 3
-        )), \(Outbox.append(
-            as: "announced",
-            .accountDeleted,
-            account: "changed.id",
-            payload: "'{}'::jsonb",
-            from: "changed",
-            entry: 3,
-            at: 4
-        ))
+        ), \(told(.accountDeleted, .accountDeleted))
         """,
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
