@@ -235,6 +235,13 @@ package enum SessionStore {
         """
     }
 
+    /// The session that `restamp` has moved, for tokens of lifetime `$6`.
+    private static let restamped = """
+        SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
+          FROM restamped s
+          JOIN accounts a ON a.id = s.account_id
+        """
+
     /// Locks the signature of `$1` if its generation is `$2`.
     private static let held = """
         held AS MATERIALIZED (
@@ -267,11 +274,7 @@ package enum SessionStore {
             at: 8
         ))
         """,
-        answer: """
-            SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
-              FROM restamped s
-              JOIN accounts a ON a.id = s.account_id
-            """,
+        answer: restamped,
         binds: AccountID.self,
         Int64.self,
         SessionID.self,
@@ -313,11 +316,7 @@ package enum SessionStore {
             at: 8
         ))
         """,
-        answer: """
-            SELECT \(MintRow.columns(session: "s", account: "a", lifetime: 6))
-              FROM restamped s
-              JOIN accounts a ON a.id = s.account_id
-            """,
+        answer: restamped,
         binds: AccountID.self,
         Int64.self,
         SessionID.self,

@@ -55,6 +55,13 @@ package enum SignInStore {
         """
     }
 
+    /// The session that `opening` has opened, for tokens of lifetime `$11`.
+    private static let opened = """
+        SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
+          FROM opened o
+          JOIN account a ON a.id = o.account_id
+        """
+
     /// Opens a session.
     ///
     /// Locks the signature row, then the account, then the password, then writes the session;
@@ -82,9 +89,7 @@ package enum SignInStore {
                AND NOT p.must_change
                FOR SHARE OF p
         ), \(opening(with: "signature", organisation: 17))
-        SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
-          FROM opened o
-          JOIN account a ON a.id = o.account_id
+        \(opened)
         """,
         kind: .solo,
         binds: SessionID.self,
@@ -162,11 +167,7 @@ package enum SignInStore {
             at: 19
         ))
         """,
-        answer: """
-            SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
-              FROM opened o
-              JOIN account a ON a.id = o.account_id
-            """,
+        answer: opened,
         binds: SessionID.self,
         AccountID.self,
         String.self,
