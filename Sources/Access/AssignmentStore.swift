@@ -8,19 +8,12 @@ import Revocation
 
 /// Statements on assignments.
 enum AssignmentStore {
-    /// A version that is greater than any before, also after a restore (W2).
-    static func next(_ column: String) -> String {
-        """
-        greatest(\(column) + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-        """
-    }
-
     /// The parts that make the rights of `source.account_id` a new version, and log it.
     static func outdate(from source: String) -> RevokingSQL {
         """
         outdated AS (
             UPDATE accounts a
-               SET rights_version = \(next("a.rights_version"))
+               SET rights_version = \(GrowingVersion.next("a.rights_version"))
               FROM \(source) t
              WHERE a.id = t.account_id
             RETURNING a.id, a.rights_version

@@ -83,8 +83,7 @@ enum RoleStore {
         """
         WITH made AS (
             INSERT INTO roles (id, name, description, is_default, version, created_at, updated_at)
-            VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
-                    $7, $7)
+            VALUES ($1, $2, $3, $4, \(GrowingVersion.now), $7, $7)
             RETURNING id, name
         ), \(AuditLog.append(
             as: "audited",
@@ -124,7 +123,7 @@ enum RoleStore {
                SET name = COALESCE($2, r.name),
                    description = COALESCE($3, r.description),
                    is_default = COALESCE($4, r.is_default),
-                   version = \(AssignmentStore.next("r.version")),
+                   version = \(GrowingVersion.next("r.version")),
                    updated_at = $7
              WHERE r.id = $1
                AND r.removed_at IS NULL
@@ -166,7 +165,7 @@ enum RoleStore {
             UPDATE roles r
                SET removed_at = $4,
                    is_default = false,
-                   version = \(AssignmentStore.next("r.version"))
+                   version = \(GrowingVersion.next("r.version"))
              WHERE r.id = $1
                AND r.removed_at IS NULL
                AND NOT r.built_in

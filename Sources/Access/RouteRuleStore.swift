@@ -139,8 +139,7 @@ package enum RouteRuleStore {
         """
         changed AS (
             UPDATE route_rule_set s
-               SET version = greatest(
-                       s.version + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+               SET version = \(GrowingVersion.next("s.version"))
             RETURNING s.version
         ), \(RevocationLog.append(
             as: "logged",

@@ -10,7 +10,7 @@ import Revocation
 /// Statements that change whether an account may be used.
 enum AccountStateStore {
     /// The parts that record and announce the change of the account in `changed` (W9).
-    private static func told(_ action: AuditAction, _ topic: OutboxTopic) -> String {
+    private static func recorded(_ action: AuditAction, _ topic: OutboxTopic) -> String {
         """
         \(AuditLog.append(
             as: "audited",
@@ -44,7 +44,7 @@ enum AccountStateStore {
              WHERE a.id = $1
                AND a.state <> 'deleted'
             RETURNING a.id
-        ), \(AdministrationStore.outdate), \(told(.accountDisabled, .accountDisabled))
+        ), \(AdministrationStore.outdate), \(recorded(.accountDisabled, .accountDisabled))
         """,
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,
@@ -72,7 +72,7 @@ enum AccountStateStore {
              WHERE a.id = t.id
                AND t.state = 'disabled'
             RETURNING a.id
-        ), \(told(.accountEnabled, .accountEnabled))
+        ), \(recorded(.accountEnabled, .accountEnabled))
         SELECT t.id FROM target t
         """,
         kind: .solo,
@@ -116,7 +116,7 @@ enum AccountStateStore {
                    end_reason = COALESCE(x.end_reason, 'account-deleted')
               FROM changed c
              WHERE x.account_id = c.id
-        ), \(told(.accountDeleted, .accountDeleted))
+        ), \(recorded(.accountDeleted, .accountDeleted))
         """,
         answer: "SELECT c.id FROM changed c",
         binds: AccountID.self,

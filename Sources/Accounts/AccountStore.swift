@@ -4,6 +4,7 @@ package import Audit
 import Messaging
 package import Postgres
 package import Primitives
+import Revocation
 
 /// What sign-in needs to know of an account.
 package struct SignInAccount: Sendable {
@@ -91,6 +92,14 @@ package struct AccountProfile: Hashable, Sendable {
 
 /// Statements on accounts.
 package enum AccountStore {
+    /// Whether `$1` is the canonical address of the account `a`, or else its user name.
+    static let isNamed = """
+        a.id = COALESCE(
+                   (SELECT e.id FROM accounts e WHERE e.email_canonical = $1),
+                   (SELECT u.id FROM accounts u WHERE u.username_canonical = $1)
+               )
+        """
+
     /// The account behind a canonical address or user name.
     package static let findForSignIn = Statement(
         "accounts.find_for_sign_in",
@@ -99,10 +108,7 @@ package enum AccountStore {
                COALESCE(p.must_change, false)
           FROM accounts a
           LEFT JOIN account_passwords p ON p.account_id = a.id
-         WHERE a.id = COALESCE(
-                   (SELECT e.id FROM accounts e WHERE e.email_canonical = $1),
-                   (SELECT u.id FROM accounts u WHERE u.username_canonical = $1)
-               )
+         WHERE \(isNamed)
         """,
         binds: String.self,
         decode: { row in
@@ -229,8 +235,7 @@ package enum AccountStore {
         """
         signature AS (
             INSERT INTO account_signatures (account_id, generation, rotated_at)
-            SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $\(now)
-              FROM made
+            SELECT id, \(GrowingVersion.now), $\(now) FROM made
         )
         """
     }

@@ -47,14 +47,7 @@ package enum AdministrationStore {
     /// The account behind a canonical address or user name, whatever its state.
     static let findNamed = Statement(
         "accounts.find_named",
-        """
-        SELECT a.id
-          FROM accounts a
-         WHERE a.id = COALESCE(
-                   (SELECT e.id FROM accounts e WHERE e.email_canonical = $1),
-                   (SELECT u.id FROM accounts u WHERE u.username_canonical = $1)
-               )
-        """,
+        "SELECT a.id FROM accounts a WHERE \(AccountStore.isNamed)",
         binds: String.self,
         decode: { try $0.get(0, as: AccountID.self) }
     )

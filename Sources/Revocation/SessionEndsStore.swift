@@ -6,9 +6,6 @@
 import Postgres
 
 extension RevocationLog {
-    /// The version of what has been ended: grows with each end, also where the clock goes back.
-    private static let now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-
     /// Whether an end still falls into the minute of the row `c`.
     ///
     /// By the statement's time, which is the same wherever it stands in the statement.
@@ -20,14 +17,15 @@ extension RevocationLog {
         """
         \(name)_counted AS (
             INSERT INTO session_ends AS c (account_id, began_at, ends, version, entry_at)
-            SELECT e.account_id, statement_timestamp(), 1, \(now), clock_timestamp()
+            SELECT e.account_id, statement_timestamp(), 1, \(GrowingVersion.now),
+                   clock_timestamp()
               FROM \(source) e
              WHERE $\(limit) > 0
             ON CONFLICT (account_id) DO UPDATE
                SET began_at = CASE WHEN \(isSameMinute) THEN c.began_at
                                    ELSE statement_timestamp() END,
                    ends = CASE WHEN \(isSameMinute) THEN c.ends + 1 ELSE 1 END,
-                   version = greatest(c.version + 1, \(now)),
+                   version = \(GrowingVersion.next("c.version")),
                    entry_at = CASE WHEN \(isSameMinute) AND c.ends > $\(limit) THEN c.entry_at
                                    ELSE clock_timestamp() END
             RETURNING c.account_id, c.version, c.entry_at,
@@ -118,7 +116,8 @@ extension RevocationLog {
         ), rotated AS (
             UPDATE account_signatures g
                SET generation = CASE WHEN w.is_blind
-                                     THEN greatest(g.generation + 1, w.generation, \(now))
+                                     THEN greatest(
+                                         w.generation, \(GrowingVersion.next("g.generation")))
                                      ELSE w.generation END,
                    rotated_at = clock_timestamp()
               FROM wanted w
