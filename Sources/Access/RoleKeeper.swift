@@ -91,6 +91,11 @@ package final class RoleKeeper: Service {
             all += page
             guard page.count == RoleReadStore.pageSize else { break }
         }
+        // Each page is of a moment of its own: a role of a later one may include what was made
+        // after the page where its id belongs, for ids are of nodes' clocks. Nobody tells of a new
+        // role, so without it the one that includes it would permit less than was given.
+        let unmet = Set(all.flatMap(\.includes)).subtracting(all.map(\.id))
+        if !unmet.isEmpty { all += try await database.rows(RoleReadStore.find(Array(unmet))) }
         try await confirm()
         take(all, instead: nil, covering: covered)
         readTime.record(.now - begun)
