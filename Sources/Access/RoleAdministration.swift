@@ -249,7 +249,12 @@ package struct RoleAdministration: Sendable {
                     try await grants.allowNaming(name)
                 }
                 let record = RoleRecord(of: change, to: before)
-                if record.isEmpty { return before }
+                if record.isEmpty {
+                    // It may have been made by a call that died before the others were told: 2xx
+                    // is an acknowledgement all the same (H19).
+                    _ = try await transaction.first(RoleStore.retell(id))
+                    return before
+                }
                 let isChanged = try await transaction.first(
                     RoleStore.update(
                         id,

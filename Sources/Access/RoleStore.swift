@@ -157,6 +157,19 @@ enum RoleStore {
         decode: { try $0.get(0, as: Int64.self) }
     )
 
+    /// Tells of the version that a role has already; whoever knows it does nothing.
+    static let retell = RevokingStatement(
+        "roles.retell",
+        """
+        changed AS (
+            SELECT r.id, r.version FROM roles r WHERE r.id = $1 AND r.removed_at IS NULL
+        ), \(told)
+        """,
+        answer: "SELECT version FROM changed",
+        binds: RoleID.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
     /// Removes a role: it stays as a row without anything until nobody has it.
     static let remove = RevokingStatement(
         "roles.remove",
@@ -318,9 +331,9 @@ enum RoleStore {
     static var statements: [StatementInfo] {
         [
             lockAll.info, count.info, find.info, findNamed.info, list.info, insert.info,
-            update.info, remove.info, known.info, dropPermissions.info, addPermissions.info,
-            living.info, dropInclusions.info, addInclusions.info, findCircle.info,
-            findOverreach.info,
+            update.info, retell.info, remove.info, known.info, dropPermissions.info,
+            addPermissions.info, living.info, dropInclusions.info, addInclusions.info,
+            findCircle.info, findOverreach.info,
         ]
     }
 }

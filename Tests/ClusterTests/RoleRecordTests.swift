@@ -1,6 +1,7 @@
 // What the audit log says of roles: what they are given and what they lose, so that nobody gives a
 // right that is not seen there, be it in a long list or by way of another role (W9).
 import Primitives
+import Revocation
 import Testing
 
 @testable import Web
@@ -129,6 +130,30 @@ import Testing
         let changed = try await scene.desk.send("PATCH", "/\(person.id)", any, json: named)
         #expect(changed.status == 200 && changed["ETag"] != before["ETag"], "\(changed.body)")
         #expect(try await scene.details("account.changed").count == 1)
+    }
+
+    @Test func `a change that was made before is told again, and acknowledged by that (H19, W11)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let scene = try await Scene(cluster)
+        let role = "{\"name\":\"told-\(scene.mark)\",\"permissions\":[\"users:read\"]}"
+        let made = try await scene.call("POST", "", role, 201)
+        let id = try #require(made.text("id"))
+        // How many entries there are of the role, and of how many versions.
+        let entries = """
+            SELECT count(*) || ' of ' || count(DISTINCT l.ver)
+              FROM revocation_log l
+             WHERE l.kind = \(RevocationKind.role.rawValue)
+               AND l.subject = uuid_send('\(id)')
+            """
+        let emptied = try await scene.call("PATCH", "/\(id)", "{\"permissions\":[]}")
+        #expect(try await cluster.sql(entries) == "1 of 1")
+        // As if the first had died after its commit: with members nobody else has heard of it.
+        let again = try await scene.call("PATCH", "/\(id)", "{\"permissions\":[]}")
+        #expect(again.body == emptied.body)
+        #expect(try await cluster.sql(entries) == "2 of 1")
+        #expect(try await scene.details("role.changed").count == 1)
     }
 
     @Test func `a thousand permissions hide none that administers, in whatever order (W9)`()
