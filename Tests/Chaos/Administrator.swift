@@ -211,7 +211,6 @@ final class Administrator {
         )
         if reply?.status == 403, clerk.all == world.all {
             let way = "\(isGuarded ? "the gateway" : "node") \(asked)"
-            let place = organisation.map { " in \($0)" } ?? ""
             // The same once more: whether it lasts tells a late look from a wrong memory.
             let again = Web.send(
                 isGuarded ? world.gateways[Int(asked)] : direct,
@@ -220,9 +219,10 @@ final class Administrator {
                 bearer: clerk.bearer,
                 organisation: organisation
             )
+            let facts = Refused(clerk, permission, desk, world).facts
             world.history.wrong(
-                "given and refused by \(way): \(permission) to \(clerk.login)\(place), role"
-                    + " \(desk?.held ?? "-"); then \(again?.status ?? 0); \(reply?.body ?? "")"
+                "given and refused by \(way): \(permission) to \(clerk.login); then"
+                    + " \(again?.status ?? 0); \(reply?.body ?? ""); \(facts)"
             )
         }
         guard reply?.status == 200 else { return nil }

@@ -107,6 +107,18 @@ final class Database: Sendable {
         guard status == 0 else { throw ChaosError("psql: \(text)") }
     }
 
+    /// What SQL on the primary answers, or why it does not; for whoever has to find out something.
+    func answer(_ text: String) -> String {
+        let log = "/tmp/\(getpid()).\(UInt64.random(in: 0...UInt64.max)).answer"
+        defer { unlink(log) }
+        do {
+            _ = try ChildProcess.launch(words(text), log: log).wait()
+        } catch {
+            return "\(error)"
+        }
+        return PrivateFolder.read(log).split(separator: "\n").joined(separator: "; ")
+    }
+
     /// The command that runs SQL on the primary.
     func words(_ text: String) -> [String] {
         [
