@@ -1,5 +1,5 @@
 // A service account with as many API keys as a test wants, made by the use cases of a real node.
-package import Access
+import Access
 import Accounts
 package import Primitives
 import Web
