@@ -55,7 +55,8 @@ enum AccountEditStore {
     /// `$1` account, `$3` to `$7` names, `$8` whether it is
     /// confirmed, `$9` the parts of the profile that change, `$10` to `$14` those, `$15` the names
     /// of all that changes, `$16` actor, `$17` on the audit. The answer says whether the version
-    /// was one of those. Where nothing is to change nothing is written, nor recorded.
+    /// was one of those. Where nothing is to change nothing is written, nor recorded. An address
+    /// that it has already is told of again: who gave it may have died before others were (H19).
     static let edit = RevokingStatement(
         "accounts.edit",
         """
@@ -99,12 +100,20 @@ enum AccountEditStore {
              WHERE g.account_id = c.id
                AND c.is_moved
             RETURNING g.account_id, g.generation
+        ), told AS (
+            SELECT m.account_id, m.generation FROM moved m
+             UNION ALL
+            SELECT g.account_id, g.generation
+              FROM changed c
+              JOIN account_signatures g ON g.account_id = c.id
+             WHERE $4::text IS NOT NULL
+               AND NOT c.is_moved
         ), \(RevocationLog.append(
             as: "logged",
             .signature,
-            subject: "moved.account_id",
-            version: "moved.generation",
-            from: "moved"
+            subject: "told.account_id",
+            version: "told.generation",
+            from: "told"
         )), \(AuditLog.append(
             as: "audited",
             .accountChanged,

@@ -1,6 +1,7 @@
 // Administration of people through HTTP: making, changing, unlocking, sessions, many at once, and
 // how far a delegate of an organisation reaches.
 import Primitives
+import Revocation
 import Testing
 
 @testable import Web
@@ -195,6 +196,35 @@ import Testing
         try await cluster.expectEverywhere(401, tokens.bearer)
         let again = try await cluster.login("moved\(mark)@example.test", person.password)
         try await cluster.expectEverywhere(200, Tokens(again).bearer)
+    }
+
+    @Test func `an address that was given before is told of again, and ends nothing more (H19)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let person = try await cluster.person()
+        let address = "again\(mark())@example.test"
+        let entries = """
+            SELECT count(*) || ' of ' || count(DISTINCT l.ver)
+              FROM revocation_log l
+             WHERE l.kind = \(RevocationKind.signature.rawValue)
+               AND l.subject = uuid_send('\(person.id)')
+            """
+        for found in ["1 of 1", "2 of 1"] {
+            let json = "{\"email\":\"\(address)\",\"confirmed\":true}"
+            let any = [("If-Match", "*")]
+            let answer = try await desk.send("PATCH", "/\(person.id)", any, json: json)
+            #expect(answer.status == 200)
+            #expect(try await cluster.sql(entries) == found)
+        }
+        let tokens = try Tokens(try await cluster.login(address, person.password))
+        // As if the first had died after its commit: with members nobody else has heard of it.
+        let json = "{\"email\":\"\(address)\"}"
+        let again = try await desk.send("PATCH", "/\(person.id)", [("If-Match", "*")], json: json)
+        #expect(again.status == 200 && again.json.at("confirmed") == .boolean(true))
+        #expect(try await cluster.sql(entries) == "3 of 1")
+        try await cluster.expectEverywhere(200, tokens.bearer)
     }
 
     @Test
