@@ -235,8 +235,8 @@ package enum RightsStore {
 
     /// What accounts hold now.
     ///
-    /// `infinity`, which somebody may have written by hand, is no end: an error would be that of all
-    /// who are asked for together.
+    /// `infinity`, which somebody may have written by hand, is no end: an error would be that of
+    /// all who are asked for together.
     static let find = Statement(
         "rights.find",
         """

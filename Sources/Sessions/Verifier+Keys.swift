@@ -54,8 +54,8 @@ extension Verifier {
 
     /// Asks PostgreSQL for a key, as far as its address has a budget.
     ///
-    /// One that this node has met opened something: it is read as ever, and forgotten where it opens
-    /// nothing any more. So a key in use is refused for nobody's failures.
+    /// One that this node has met opened something: it is read as ever, and forgotten where it
+    /// opens nothing any more. So a key in use is refused for nobody's failures.
     private func resolve(_ key: APIKey, from payer: [UInt8]?) async throws -> KeyAnswer {
         guard let payer, apiKeys.known(key) == nil else { return try await apiKeys.resolve(key) }
         if let unpaid = flaw(ofUnpaid: payer) { return .failure(unpaid) }

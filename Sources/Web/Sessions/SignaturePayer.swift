@@ -1,7 +1,7 @@
 // Whose budget a failed check of a signature is taken from, or an API key that opens nothing
-// (decision 18), on every path: the client's, as far as its address is known. An address that stands
-// for everybody behind a gateway has none: one forger must not have the good tokens of all others
-// refused.
+// (decision 18), on every path: the client's, as far as its address is known. An address that
+// stands for everybody behind a gateway has none: one forger must not have the good tokens of all
+// others refused.
 internal import Primitives
 internal import Sessions
 

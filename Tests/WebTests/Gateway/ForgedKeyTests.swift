@@ -1,5 +1,5 @@
-// API keys that open nothing, at a real listener, on both ways in which `/verify` is answered and at
-// the API: PostgreSQL is asked about those of one address only so often, and nobody else's key is
+// API keys that open nothing, at a real listener, on both ways in which `/verify` is answered and
+// at the API: PostgreSQL is asked about those of one address only so often, and nobody else's key is
 // the worse for it (decision 18).
 import Access
 import ClusterKit
