@@ -71,13 +71,8 @@ package struct TestNode: Sendable {
     /// The statements of its kept answers.
     package static var answerStatements: [StatementInfo] { IdempotencyStore.statements }
 
-    /// Forgets answers to idempotency keys that are kept no longer, where the server says that it
-    /// is this time.
-    package func sweepAnswers(
-        by time: Statement<Timestamp> = PartitionKeeper.time
-    ) async throws {
-        try await node.answers.sweep(by: time)
-    }
+    /// Forgets answers to idempotency keys that are kept no longer.
+    package func sweepAnswers() async throws { try await node.answers.sweep() }
 
     /// What it says of itself at `/readyz`.
     package func readiness() async -> Readiness { await node.readiness() }

@@ -19,8 +19,6 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
     private let masterKey: MasterKey
     private let logger: Logger
 
-    /// How long an answer is kept.
-    static let keepFor: Duration = .days(1)
     /// After how long an attempt that has done nothing is taken for dead.
     ///
     /// A request's time is shorter; were it alive, it would come to nothing all the same.
@@ -78,9 +76,7 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
                 request.keyDigest,
                 request.attempt,
                 version,
-                sealed,
-                request.now,
-                request.now - Self.keepFor
+                sealed
             )
         )
         if reserved != nil { return nil }
@@ -108,7 +104,6 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
                 request.attempt,
                 version,
                 sealed,
-                request.now,
                 row.attempt
             )
         )
@@ -188,11 +183,8 @@ final class IdempotencyKeeper: IdempotentAnswers, Service {
     }
 
     /// Forgets what is older than a day.
-    ///
-    /// - Parameter time: asks the server what the time is.
-    func sweep(by time: Statement<Timestamp> = PartitionKeeper.time) async throws {
-        guard let now = try await database.first(time()) else { return }
-        while try await database.execute(IdempotencyStore.sweep(now - Self.keepFor)) > 0 {}
+    func sweep() async throws {
+        while try await database.execute(IdempotencyStore.sweep()) > 0 {}
     }
 
     /// Sweeps until shutdown.

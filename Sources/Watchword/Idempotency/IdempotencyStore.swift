@@ -22,16 +22,19 @@ struct IdempotencyRow: Sendable {
     }
 }
 
-/// Statements on `idempotency_keys`.
+/// Statements on `idempotency_keys`; the time of a row is the server's (H13).
 enum IdempotencyStore {
-    /// Takes a key that is free: unknown, or kept since before `$7`.
+    /// Since before when a key is kept no longer.
+    private static let oldest = "statement_timestamp() - interval '1 day'"
+
+    /// Takes a key that is free: unknown, or kept no longer.
     static let reserve = Statement(
         "idempotency.reserve",
         """
         INSERT INTO idempotency_keys AS k (
             account_id, key_digest, attempt_id, master_key_version, request, created_at
         )
-        VALUES ($1, $2, $3, $4, $5, $6)
+        VALUES ($1, $2, $3, $4, $5, statement_timestamp())
         ON CONFLICT (account_id, key_digest) DO UPDATE
            SET attempt_id = excluded.attempt_id,
                master_key_version = excluded.master_key_version,
@@ -39,7 +42,7 @@ enum IdempotencyStore {
                created_at = excluded.created_at,
                answer = NULL,
                done_at = NULL
-         WHERE k.created_at < $7
+         WHERE k.created_at < \(oldest)
         RETURNING k.attempt_id
         """,
         kind: .solo,
@@ -48,8 +51,6 @@ enum IdempotencyStore {
         RequestID.self,
         Int32.self,
         [UInt8].self,
-        Timestamp.self,
-        Timestamp.self,
         decode: { try $0.get(0, as: RequestID.self) }
     )
 
@@ -67,15 +68,16 @@ enum IdempotencyStore {
         decode: IdempotencyRow.init
     )
 
-    /// Takes a key from attempt `$7`, as long as that has done nothing.
+    /// Takes a key from attempt `$6`, as long as that has done nothing.
     static let takeOver = Statement(
         "idempotency.take_over",
         """
         UPDATE idempotency_keys
-           SET attempt_id = $3, master_key_version = $4, request = $5, created_at = $6
+           SET attempt_id = $3, master_key_version = $4, request = $5,
+               created_at = statement_timestamp()
          WHERE account_id = $1
            AND key_digest = $2
-           AND attempt_id = $7
+           AND attempt_id = $6
            AND done_at IS NULL
         RETURNING attempt_id
         """,
@@ -85,7 +87,6 @@ enum IdempotencyStore {
         RequestID.self,
         Int32.self,
         [UInt8].self,
-        Timestamp.self,
         RequestID.self,
         decode: { try $0.get(0, as: RequestID.self) }
     )
@@ -143,7 +144,7 @@ enum IdempotencyStore {
         RequestID.self
     )
 
-    /// Forgets what is older than `$1`, so much at a time.
+    /// Forgets what is kept no longer, so much at a time.
     static let sweep = Statement(
         "idempotency.sweep",
         """
@@ -151,14 +152,13 @@ enum IdempotencyStore {
          WHERE (account_id, key_digest) IN (
             SELECT account_id, key_digest
               FROM idempotency_keys
-             WHERE created_at < $1
+             WHERE created_at < \(oldest)
              ORDER BY created_at, account_id, key_digest
              LIMIT 1000
                FOR UPDATE SKIP LOCKED
          )
         """,
-        kind: .solo,
-        binds: Timestamp.self
+        kind: .solo
     )
 
     /// All statements, for the test that prepares them.
