@@ -60,7 +60,7 @@ extension Verifier {
         guard let payer, apiKeys.known(key) == nil else { return try await apiKeys.resolve(key) }
         if let unpaid = flaw(ofUnpaid: payer) { return .failure(unpaid) }
         let answer = try await apiKeys.resolve(key)
-        if answer.flaw != nil { budget.spend(payer, at: .now) }
+        if answer.flaw != nil { budget.spend(payer, .key, at: .now) }
         return answer
     }
 

@@ -40,7 +40,7 @@ extension Verifier {
     ) throws(AccessTokenFlaw) -> AccessClaims {
         if let known = cache.find(token) { return known }
         guard budget.isOn, let address = payer() else { return try check(token) }
-        if let left = wait(ofUnpaid: address) { throw .unchecked(retryAfter: left) }
+        if let left = wait(ofUnpaid: address, .token) { throw .unchecked(retryAfter: left) }
         do throws(AccessTokenFlaw) {
             return try check(token)
         } catch {
@@ -53,11 +53,11 @@ extension Verifier {
 
     /// Why nobody looks at an API key from an address that has no budget left; nil where it has.
     func flaw(ofUnpaid address: [UInt8]) -> CredentialFlaw? {
-        wait(ofUnpaid: address).map { .unchecked(retryAfter: $0) }
+        wait(ofUnpaid: address, .key).map { .unchecked(retryAfter: $0) }
     }
 
-    private func wait(ofUnpaid address: [UInt8]) -> Duration? {
-        guard let left = budget.wait(for: address, at: .now) else { return nil }
+    private func wait(ofUnpaid address: [UInt8], _ kind: SignatureBudget.Kind) -> Duration? {
+        guard let left = budget.wait(for: address, kind, at: .now) else { return nil }
         budget.refused.increment()
         return left
     }

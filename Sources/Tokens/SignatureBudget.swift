@@ -1,6 +1,6 @@
 // How many failed checks of signatures an address may cause. A check holds an event loop up, so who
 // sends forged tokens would have the loop for himself (revocation.md 1.9, decision 18). API keys
-// that open nothing, each of which asks PostgreSQL, are paid from the same budget.
+// that open nothing, each of which asks PostgreSQL, have a budget of their own beside it.
 // Memory is fixed, and nothing waits: no lock, no store. It must not be asked about tokens that are
 // remembered.
 package import Primitives
@@ -13,6 +13,12 @@ import Synchronization
 package final class SignatureBudget: Sendable {
     private final class Cell: Sendable {
         let paidUntil = Atomic<Int64>(0)
+    }
+
+    /// What a budget is for: one that is spent leaves the other.
+    package enum Kind: Hashable, Sendable {
+        case token
+        case key
     }
 
     /// How many cells a row has: a power of two.
@@ -46,17 +52,21 @@ package final class SignatureBudget: Sendable {
     package var cellCount: Int { rows.first.count + rows.second.count }
 
     /// How long an address has to wait for its next check; nil for not at all.
-    package func wait(for address: [UInt8], at now: MonotonicInstant) -> Duration? {
+    package func wait(
+        for address: [UInt8],
+        _ kind: Kind = .token,
+        at now: MonotonicInstant
+    ) -> Duration? {
         guard isOn else { return nil }
-        let (first, second) = cells(of: address)
+        let (first, second) = cells(of: address, kind)
         let left = Self.debt(first, second) - credit - now.nanoseconds
         return left > 0 ? .nanoseconds(left) : nil
     }
 
     /// Takes a failed check from the budget of an address.
-    package func spend(_ address: [UInt8], at now: MonotonicInstant) {
+    package func spend(_ address: [UInt8], _ kind: Kind = .token, at now: MonotonicInstant) {
         guard isOn else { return }
-        let (first, second) = cells(of: address)
+        let (first, second) = cells(of: address, kind)
         // What two loops spend in the same nanoseconds may count once.
         let until = max(Self.debt(first, second), now.nanoseconds) + price
         _ = first.paidUntil.max(until, ordering: .relaxed)
@@ -69,8 +79,9 @@ package final class SignatureBudget: Sendable {
 
     /// By a hash whose key is drawn at start, so that nobody can choose whom he meets; of IPv6 by
     /// the /64, because a client may choose the rest as it likes.
-    private func cells(of address: [UInt8]) -> (first: Cell, second: Cell) {
+    private func cells(of address: [UInt8], _ kind: Kind) -> (first: Cell, second: Cell) {
         var hasher = Hasher()
+        hasher.combine(kind)
         hasher.combine(address.count)
         for byte in address.prefix(8) { hasher.combine(byte) }
         let hash = UInt(bitPattern: hasher.finalize())
