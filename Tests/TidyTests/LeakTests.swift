@@ -1,9 +1,11 @@
-// What must not be in a repository that others read: paths of one machine, secrets, and the
-// addresses of anybody's package registry.
+// What must not be in a repository that others read: paths of one machine, secrets, the addresses
+// of anybody's package registry, and what somebody downloaded.
+import Glibc
 import TestKit
 import Testing
 
 @Suite struct LeakTests {
+    private static let largest = 1_000_000
     private static let ignored = ["Package.resolved"]
     /// Cut in two, so that this file does not find itself.
     private static let phrases = [
@@ -27,12 +29,27 @@ import Testing
         #expect(paths.count > 200)
         for path in paths where !Self.ignored.contains(path) && !path.hasSuffix(".log") {
             let file = SourceFile(path)
-            for (phrase, instead) in Self.phrases where file.text.contains(phrase) {
+            for (phrase, instead) in Self.phrases where Self.holds(file.text, phrase) {
                 for (index, line) in file.lines.enumerated() where line.contains(phrase) {
                     findings.append("\(path):\(index + 1): \(phrase) → \(instead)")
                 }
             }
         }
         expectNone(findings)
+    }
+
+    @Test func `no file is as large as a download`() {
+        var findings: [String] = []
+        for path in Repository.files() where !path.hasSuffix(".log") {
+            let bytes = Repository.text(path).utf8.count
+            guard bytes > Self.largest else { continue }
+            findings.append("\(path): \(bytes) bytes; what others make is installed, not kept")
+        }
+        expectNone(findings)
+    }
+
+    /// Looks at bytes: characters, file after file, are minutes of a processor.
+    private static func holds(_ text: String, _ phrase: String) -> Bool {
+        text.withCString { strstr($0, phrase) != nil }
     }
 }

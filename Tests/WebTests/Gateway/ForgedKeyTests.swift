@@ -1,9 +1,10 @@
 // API keys that open nothing, at a real listener, on both ways in which `/verify` is answered and
-// at the API: PostgreSQL is asked about those of one address only so often, and nobody else's key is
-// the worse for it (decision 18).
+// at the API: PostgreSQL is asked about those of one address only so often, and nobody else's key
+// is the worse for it (decision 18).
 import Access
 import ClusterKit
 import Primitives
+import Sessions
 import Testing
 
 @testable import Web
@@ -49,8 +50,8 @@ import Testing
                     return said == "429 too-many-attempts later"
                 }
                 // Keys have a budget of their own: a token that nobody has met is looked at.
-                _ = try await cluster.signUp()
-                let token = try await cluster.signIn().accessToken.exposed
+                _ = try await cluster.signUp("stranger")
+                let token = try await cluster.signIn("stranger").accessToken.exposed
                 #expect(try await Self.ask(token, port) == "200")
                 // A key in use is read as ever; elsewhere, and where everybody is, so is each.
                 #expect(try await Self.ask(known, port) == "200")
