@@ -106,7 +106,8 @@ extension ProblemCode {
             Manual(
                 "Token invalid",
                 "The token was not issued by this service or not for this use.",
-                "Sign in again."
+                "Sign in again. Where `Retry-After` comes with it nobody has looked at the token: "
+                    + "wait as long, and show it again."
             )
         case .tokenExpired:
             Manual(
@@ -124,13 +125,13 @@ extension ProblemCode {
             Manual(
                 "Sign-in failed",
                 "The login and password do not belong together.",
-                "Check both, or reset the password."
+                "Check both; this version has no way to reset a password."
             )
         case .passwordIncorrect:
             Manual(
                 "Password incorrect",
                 "The current password, which this operation asks for again, is wrong.",
-                "Type it again, or reset it."
+                "Type it again."
             )
         default:
             refreshManual
@@ -173,7 +174,7 @@ extension ProblemCode {
             Manual(
                 "Account unconfirmed",
                 "The address of this account has not been confirmed yet.",
-                "Open the link in the mail, or ask for another."
+                "Ask an administrator to confirm it; this version sends no mail."
             )
         case .csrfFailed:
             Manual(

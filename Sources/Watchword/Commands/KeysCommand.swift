@@ -63,7 +63,8 @@ struct KeysCommand: AsyncParsableCommand {
             abstract: "Wrap every stored key with the master key in effect.",
             discussion: """
                 The configuration holds the former master key and the new one, as \
-                1:FORMER,2:NEW; the highest version seals. Afterwards the former can go.
+                1:FORMER,2:NEW; the highest version seals. A day later the former can go: until \
+                then it opens what was kept for idempotency keys.
                 """
         )
         @Flag(help: "Answer in JSON.") var json = false

@@ -81,7 +81,9 @@ struct ServerSettings: Sendable {
         )
         masterKey = source.secret(
             "keys.master",
-            help: "32 random bytes as base64url (43 characters); wraps every key that is stored."
+            help: "What `watchword keys generate` prints: VERSION:KEY, where KEY is 32 random bytes"
+                + " as base64url; of several versions the highest seals. Wraps every key that is"
+                + " stored."
         )
     }
 }
