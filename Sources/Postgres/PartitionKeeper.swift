@@ -131,6 +131,20 @@ package final class PartitionKeeper: Service {
     ///
     /// - Parameter time: asks the server what is over.
     package func tend(by time: Statement<Timestamp> = PartitionKeeper.time) async throws {
+        try await keep(by: time, drops: true)
+    }
+
+    /// Makes what is missing and drops nothing.
+    ///
+    /// For commands, which may have other settings than the nodes: how long journals are kept is
+    /// said by the nodes alone.
+    ///
+    /// - Parameter time: asks the server what is over.
+    package func provide(by time: Statement<Timestamp> = PartitionKeeper.time) async throws {
+        try await keep(by: time, drops: false)
+    }
+
+    private func keep(by time: Statement<Timestamp>, drops: Bool) async throws {
         guard let now = try await pool.first(time()) else { return }
         let own = clock.now()
         for table in tables {
@@ -140,7 +154,7 @@ package final class PartitionKeeper: Service {
                 !present.contains(table.partition(at: $0)) && !table.isOld($0, at: now)
             }
             let old = present.filter { name in
-                table.start(ofPartition: name).map { table.isOld($0, at: now) } ?? false
+                drops && (table.start(ofPartition: name).map { table.isOld($0, at: now) } ?? false)
             }
             guard !missing.isEmpty || !old.isEmpty else { continue }
             let storage = try await pool.first(Self.storage(table.name)) ?? ""

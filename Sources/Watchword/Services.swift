@@ -84,12 +84,7 @@ enum Services {
                 metrics: metrics
             )
             hashing.start()
-            try await PartitionKeeper(
-                pool: pool,
-                tables: settings.partitionedTables,
-                clock: .system,
-                logger: logger
-            ).tend()
+            try await providePartitions(pool, settings)
             let register = Register(
                 database: pool,
                 hashing: hashing,
@@ -175,13 +170,7 @@ enum Services {
         return try await withStores(settings.server.databaseURL) { pool, group in
             do {
                 let members = try authorityMembers(settings, group)
-                // What is recorded needs a partition, and perhaps no node has run for weeks.
-                try await PartitionKeeper(
-                    pool: pool,
-                    tables: settings.partitionedTables,
-                    clock: .system,
-                    logger: quiet("watchword.partitions")
-                ).tend()
+                try await providePartitions(pool, settings)
                 return try await body(
                     KeyKeeper(
                         database: pool,
@@ -203,6 +192,16 @@ enum Services {
     /// A command answers on standard output; what goes wrong is its error, not a log line.
     static func quiet(_ label: String) -> Logger {
         Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
+    }
+
+    /// Makes the partitions that a command writes into: perhaps no node has run for weeks.
+    static func providePartitions(_ pool: PostgresPool, _ settings: Settings) async throws {
+        try await PartitionKeeper(
+            pool: pool,
+            tables: settings.partitionedTables,
+            clock: .system,
+            logger: quiet("watchword.partitions")
+        ).provide()
     }
 
     /// A pool of its own for one command.

@@ -46,7 +46,8 @@ import Testing
     private func tend(
         _ pool: PostgresPool,
         at now: Timestamp,
-        clock: Timestamp? = nil
+        clock: Timestamp? = nil,
+        drops: Bool = true
     ) async throws {
         let keeper = PartitionKeeper(
             pool: pool,
@@ -59,7 +60,7 @@ import Testing
             "SELECT timestamptz '\(now)'",
             decode: { try $0.get(0, as: Timestamp.self) }
         )
-        try await keeper.tend(by: time)
+        if drops { try await keeper.tend(by: time) } else { try await keeper.provide(by: time) }
     }
 
     private func insert(_ pool: PostgresPool, at time: Timestamp, until end: Timestamp) async throws
@@ -95,6 +96,23 @@ import Testing
             try await tend(pool, at: Self.start + .days(31))
             let left = try await pool.rows(Self.pieces()).map(\.0)
             #expect(!left.contains("things_p\(2976 * 604_800)"))
+        }
+    }
+
+    @Test func `a command, whose settings may be others, makes partitions and drops none`()
+        async throws
+    {
+        try await withPool(Self.schema) { pool, _, _ in
+            try await tend(pool, at: Self.start)
+            let before = try await pool.rows(Self.pieces()).map(\.0)
+            let later = Self.start + .days(70)
+            try await tend(pool, at: later, drops: false)
+            let after = try await pool.rows(Self.pieces()).map(\.0)
+            #expect(Set(after).isSuperset(of: before))
+            try await insert(pool, at: later, until: later + .days(30))
+            try await tend(pool, at: later)
+            let kept = try await pool.rows(Self.pieces()).map(\.0)
+            #expect(Set(kept).isDisjoint(with: before))
         }
     }
 

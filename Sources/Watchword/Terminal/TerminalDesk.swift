@@ -173,20 +173,14 @@ extension Services {
         }
     }
 
-    /// Refuses a schema of another version, and makes the partitions that journals are written to:
-    /// perhaps no node has run for weeks.
+    /// Refuses a schema of another version, and makes the partitions that journals are written to.
     private static func ready(_ pool: PostgresPool, _ settings: Settings) async throws {
         do {
             try await Migrator(pool: pool, migrations: embeddedMigrations).check()
         } catch let error as MigrationError {
             throw CommandFailure(.failure, "\(error)")
         }
-        try await PartitionKeeper(
-            pool: pool,
-            tables: settings.partitionedTables,
-            clock: .system,
-            logger: quiet("watchword.partitions")
-        ).tend()
+        try await providePartitions(pool, settings)
     }
 
     private static func throttleRedis(
