@@ -90,7 +90,7 @@ package struct OriginRules: Sendable {
                 .accessControlAllowMethods: methods.joined(separator: ", "),
                 .accessControlAllowHeaders:
                     "Authorization, Content-Type, X-CSRF-Token, Idempotency-Key, If-Match, "
-                    + "If-None-Match, Prefer",
+                    + "If-None-Match, Prefer, X-Org",
                 .accessControlMaxAge: "600",
             ]
         )

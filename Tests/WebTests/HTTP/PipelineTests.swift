@@ -340,6 +340,9 @@ import Web
         try await ask("OPTIONS", "/v1/echo", preflight, change: change) { answer, _ in
             #expect(answer.status == (isAllowed ? 204 : 403))
             #expect(answer["Access-Control-Allow-Origin"] == (isAllowed ? origin : nil))
+            // What a page for somebody in an organisation has to send.
+            let mayAct = answer["Access-Control-Allow-Headers"]?.contains("X-Org") ?? false
+            #expect(mayAct == isAllowed)
         }
     }
 
