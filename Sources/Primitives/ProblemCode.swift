@@ -51,7 +51,6 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case overloaded
     case deadlineExceeded = "deadline-exceeded"
     case storeUnavailable = "store-unavailable"
-    case notReady = "not-ready"
     case internalError = "internal-error"
 }
 
@@ -81,7 +80,7 @@ extension ProblemCode {
         case .versionRequired: 428
         case .tooManyAttempts, .tooManyConnections: 429
         case .internalError: 500
-        case .overloaded, .deadlineExceeded, .storeUnavailable, .notReady: 503
+        case .overloaded, .deadlineExceeded, .storeUnavailable: 503
         }
     }
 

@@ -35,7 +35,7 @@ extension ProblemCode {
             .versionMismatch, .versionRequired:
             administrationManual
         case .tooManyAttempts, .tooManyConnections, .overloaded, .deadlineExceeded,
-            .storeUnavailable, .notReady, .internalError:
+            .storeUnavailable, .internalError:
             serviceManual
         }
     }
@@ -262,12 +262,6 @@ extension ProblemCode {
                 "Store unavailable",
                 "The database or the cache cannot be reached, or did not answer in time.",
                 "Try again after `Retry-After`; a change may or may not have been made."
-            )
-        case .notReady:
-            Manual(
-                "Not ready",
-                "The node is starting, draining or cannot decide safely.",
-                "Try again after `Retry-After`, or ask another node."
             )
         default:
             Manual(

@@ -127,9 +127,7 @@ package struct Bindings {
             info.name,
             info.methods,
             info.pattern,
-            // What answers any method decides for itself, as /verify does from what the gateway
-            // reports: the request it judges is not the one it gets.
-            checksOrigin: info.methods != .any,
+            checksOrigin: info.checksOrigin,
             allowsCORS: !isRaw,
             run: run
         )

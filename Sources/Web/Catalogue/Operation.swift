@@ -158,6 +158,12 @@ package struct OperationInfo: Sendable {
         }
     }
 
+    /// Whether the dispatcher looks at where the page comes from.
+    ///
+    /// What answers any method decides for itself, as /verify does from what the gateway reports:
+    /// the request it judges is not the one it gets.
+    package var checksOrigin: Bool { methods != .any }
+
     /// Whether a call needs a CSRF token when a cookie is its credential.
     package var needsCSRFToken: Bool { isUnsafe && gate.readsCookies }
 
@@ -176,7 +182,7 @@ package struct OperationInfo: Sendable {
             all.formUnion([.validationFailed, .unsupportedMediaType, .bodyTooLarge])
         }
         if !pattern.parameters.isEmpty { all.insert(.notFound) }
-        if isUnsafe { all.formUnion([.crossSiteRequest, .originRefused]) }
+        if isUnsafe, checksOrigin { all.formUnion([.crossSiteRequest, .originRefused]) }
         if needsCSRFToken { all.insert(.csrfFailed) }
         if !limits.isEmpty { all.insert(.tooManyAttempts) }
         for trait in traits { all.formUnion(trait.problems) }
