@@ -82,11 +82,12 @@ package struct PostgresError: Fault, Hashable {
         Self(kind, message, sqlState: sqlState, constraint: constraint, statement: statement)
     }
 
-    /// Connection lost, serialisation and deadlock, resources, operator's intervention, locks not
-    /// available: the same call may work shortly.
+    /// A commit that was not confirmed (revocation.md H8), connection lost, serialisation and
+    /// deadlock, resources, operator's intervention, locks not available: the same call may work
+    /// shortly.
     private static func isTransient(_ state: String) -> Bool {
         switch state.prefix(2) {
-        case "08", "40", "53", "57", "58": true
+        case "01", "08", "40", "53", "57", "58": true
         default: state == "55P03" || state == "25006"
         }
     }

@@ -1,6 +1,7 @@
 // Death around COMMIT: a backend that is killed while the commit of a change is in progress, on
-// either side of the moment that counts. The client cannot know which, so it is told 503; nothing
-// is half-done, nothing was handed out, and doing it again is safe (revocation.md 1.9, H8, H19).
+// either side of the moment that counts, or whose wait for its standby is cancelled. The client
+// cannot know which, so it is told 503; nothing is half-done, nothing was handed out, and doing it
+// again is safe (revocation.md 1.9, H8, H19).
 import Glibc
 import TestKit
 import Testing
@@ -21,6 +22,8 @@ import Testing
         case after
         /// The same, by SIGKILL, which restarts the whole server.
         case afterByKill
+        /// It goes on; only its wait is cancelled, and it reports a success, with a warning (H8).
+        case afterByCancel
 
         var isCommitted: Bool { self != .before }
     }
@@ -80,7 +83,8 @@ import Testing
             let backend = try #require(Int32(try await cluster.sql(waiting)))
             kill(backend, SIGKILL)
         } else {
-            try await cluster.sql("SELECT pg_terminate_backend(pid) FROM (\(waiting)) w")
+            let verb = death == .afterByCancel ? "cancel" : "terminate"
+            try await cluster.sql("SELECT pg_\(verb)_backend(pid) FROM (\(waiting)) w")
         }
         let told = try await answer
         holder.letGo()

@@ -66,6 +66,8 @@ import Testing
                 }
             }
             #expect(inTransaction?.sqlState == "01000")
+            // Whoever asked may ask again: 503, and not 500.
+            #expect(inTransaction?.isTransient == true)
             let alone = await failure { try await pool.execute(SQL.insertSolo(2)) }
             #expect(alone?.sqlState == "01000")
             let grouped = await withTaskGroup(of: PostgresError?.self) { group in
