@@ -87,6 +87,48 @@ extension AuthorityTests {
         }
     }
 
+    /// The value of a metric as it is shown, with its fraction.
+    private func exact(_ node: TestNode, _ name: String) throws -> Double {
+        let lines = node.metrics.exposition().split(separator: "\n")
+        let line = try #require(lines.first { $0.hasPrefix("\(name) ") }, "\(name)")
+        return try #require(Double(line.dropFirst(name.count + 1)), "\(line)")
+    }
+
+    /// The states that the node shows as the one that is.
+    private func states(_ node: TestNode) throws -> [String] {
+        try ["pg", "redis", "draining"].filter { state in
+            try exact(node, "watchword_authority_state{state=\"\(state)\"}") == 1
+        }
+    }
+
+    /// What an operator's alerts go by.
+    @Test func `Epoch, state and age of the lease are shown as they are`() async throws {
+        try await withMembers(1, nodes: 1, set: ["authority.lease": "60s"]) { cluster, _ in
+            let node = cluster.nodes[0]
+            let age = "watchword_authority_lease_age_seconds"
+            for round in 1...2 {
+                let begun = MonotonicInstant.now
+                try await node.readIndex.renew()
+                let renewed = MonotonicInstant.now
+                let young = try exact(node, age)
+                let most = MonotonicInstant.now - begun
+                #expect(young >= 0 && young <= most.inSeconds, "round \(round): \(young)")
+                #expect(try states(node) == ["redis"])
+                #expect(try exact(node, "watchword_authority_epoch") == 2)
+                // Time itself, and not a wait for anything.
+                try await Task.sleep(for: .milliseconds(1200))
+                let least = MonotonicInstant.now - renewed
+                let old = try exact(node, age)
+                #expect(old >= least.inSeconds, "round \(round): \(old)")
+            }
+            #expect(try await cluster.authority(.close).state == "pg")
+            try await node.readIndex.renew()
+            #expect(try states(node) == ["pg"])
+            #expect(try exact(node, "watchword_authority_epoch") == 3)
+            #expect(try exact(node, age) == -1)
+        }
+    }
+
     /// Nothing is revoked and no epoch closed: the late answer meets a node that still polls.
     @Test func `A connection that owes an answer is given up, and the next poll has another (H16)`()
         async throws

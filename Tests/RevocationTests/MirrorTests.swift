@@ -1,6 +1,7 @@
 // The copies of revocations for readers outside: there where they are wanted, with an end, and
 // never in anybody's way. And the numbers that tell how revocations travel.
 import ClusterKit
+import Postgres
 import Primitives
 import Revocation
 import Sessions
@@ -49,6 +50,87 @@ import Testing
             let generation = try await cluster.number("SELECT generation FROM account_signatures")
             #expect(try await ask(cluster.redis, "GET", whole) == "\(generation)")
             #expect(cluster.nodes[1].value("watchword_revocation_mirrored_total") == 2)
+        }
+    }
+
+    /// The kinds and their words in docs/operations/revocation.md, which never change.
+    private static let words: [(kind: RevocationKind, word: String)] = [
+        (.token, "token"), (.session, "session"), (.signature, "signature"),
+        (.accountState, "account-state"), (.role, "role"), (.client, "client"),
+        (.tenant, "tenant"), (.signingKey, "signing-key"), (.global, "global"),
+        (.rights, "rights"), (.sessions, "sessions"), (.routeRules, "route-rules"),
+    ]
+
+    /// Revokes through the one door there is, as an operation would.
+    private static func statement(
+        _ kind: RevocationKind
+    ) -> RevokingStatement<Bool, ID<Named.Entry>, Int64> {
+        RevokingStatement(
+            "test.mirror_\(kind)",
+            """
+            source AS (SELECT $1::uuid AS id, $2::bigint AS ver),
+            \(RevocationLog.append(
+                as: "logged", kind, subject: "source.id", version: "source.ver", from: "source"
+            ))
+            """,
+            answer: "SELECT true FROM source",
+            binds: ID<Named.Entry>.self,
+            Int64.self,
+            decode: { try $0.get(0, as: Bool.self) }
+        )
+    }
+
+    @Test func `Each kind has a key of its own, which lasts as long as what it covers`()
+        async throws
+    {
+        let named = Set(Self.words.map { $0.kind })
+        #expect(named == Set(RevocationKind.allCases))
+        let page = Repository.text("docs/operations/revocation.md")
+        try await Cluster.run(set: ["revocation.mirror": "true"]) { cluster in
+            let life = try await cluster.number(
+                "extract(epoch FROM revocation_expiry() - clock_timestamp())"
+            )
+            for (kind, word) in Self.words {
+                #expect(page.contains("`revoked:\(word):"), "\(word) is not in the manual")
+                let version: Int64 = kind.hasVersions ? 5 : 0
+                let id = ID<Named.Entry>(high: 0, low: UInt64(kind.rawValue))
+                let statement = Self.statement(kind)
+                let done = try await cluster.nodes[0].revoker.first(statement(id, version))
+                #expect(done == true)
+                let key = "revoked:\(word):\(id)"
+                try await until("\(key) is there") {
+                    try await ask(cluster.redis, "EXISTS", key) == "1"
+                }
+                #expect(try await ask(cluster.redis, "GET", key) == "\(version)")
+                // A reader outside may forget it when no token is left, and not before.
+                let left = Int64(try await ask(cluster.redis, "TTL", key)) ?? -1
+                #expect((life - 60...life + 1).contains(left), "\(key): \(left) of \(life)")
+            }
+        }
+    }
+
+    /// What somebody else writes there, or takes away, is nothing to us.
+    @Test func `No check goes by the keys, there or not (W1)`() async throws {
+        try await Cluster.run(2, set: ["revocation.mirror": "true"]) { cluster in
+            let account = try await cluster.signUp()
+            let kept = try await cluster.signIn()
+            let ended = try await cluster.signIn()
+            for name in [
+                "session:\(kept.sessionID)", "signature:\(account)", "account-state:\(account)",
+                "global:00000000-0000-0000-0000-000000000000",
+            ] {
+                let said = try await ask(cluster.redis, "SET", "revoked:\(name)", "\(Int64.max)")
+                #expect(said == "OK")
+            }
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
+            try await cluster.logOut(ended)
+            let key = "revoked:session:\(ended.sessionID)"
+            try await until("the key is there") {
+                try await ask(cluster.redis, "EXISTS", key) == "1"
+            }
+            #expect(try await ask(cluster.redis, "FLUSHALL") == "OK")
+            #expect(try await cluster.isRevokedEverywhere(ended.accessToken))
+            #expect(try await cluster.isGoodEverywhere(kept.accessToken))
         }
     }
 
