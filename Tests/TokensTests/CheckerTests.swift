@@ -10,6 +10,13 @@ import Web
 @testable import Tokens
 
 @Suite(.serialized) struct CheckerTests {
+    /// The text with another letter at `place`.
+    private static func other(_ text: String, at place: Int) -> String {
+        var bytes = Array(text.utf8)
+        bytes[place] = bytes[place] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     @Test func `Forged and misshapen tokens have the right flaw (W10)`() async throws {
         try await Cluster.run { cluster in
             _ = try await cluster.signUp()
@@ -36,12 +43,22 @@ import Web
                     #"{"alg":"ES256","kid":"\#(id)","typ":"at+jwt","crit":["x"]}"#,
                     #"{"alg":"ES256","kid":"\#(id)","typ":"at+jwt","b64":false}"#,
                 ].map { "\(header($0)).\(payload).\(signature)" }
-                + ["\(parts[0]).\(header("{}")).\(signature)"]
-            for text in malformed {
-                #expect(try await cluster.flaws(Secret(text)) == [.malformed], "\(text.prefix(80))")
-            }
-            for text in invalid {
-                #expect(try await cluster.flaws(Secret(text)) == [.invalid], "\(text.prefix(80))")
+                + [
+                    "\(parts[0]).\(header("{}")).\(signature)",
+                    // Ours in all but the signature, in its first half and in its second.
+                    "\(parts[0]).\(payload).\(Self.other(signature, at: 0))",
+                    "\(parts[0]).\(payload).\(Self.other(signature, at: 80))",
+                ]
+            // Each twice: what is wrong is not remembered as if it had been good (1.9).
+            for round in 1...2 {
+                for text in malformed {
+                    let flaws = try await cluster.flaws(Secret(text))
+                    #expect(flaws == [.malformed], "\(round): \(text.prefix(80))")
+                }
+                for text in invalid {
+                    let flaws = try await cluster.flaws(Secret(text))
+                    #expect(flaws == [.invalid], "\(round): \(text.prefix(80))")
+                }
             }
             #expect(try await cluster.isGoodEverywhere(pair.accessToken))
         }
