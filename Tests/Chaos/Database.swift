@@ -97,6 +97,24 @@ final class Database: Sendable {
         }
     }
 
+    /// Promotes the standby while the primary goes on, as where nobody fences it.
+    ///
+    /// Nothing is committed on the old one any more, which waits for its standby; it is read.
+    func promoteBeside() throws {
+        let new = 1 - primary
+        try run("promote \(new)")
+        current.store(new, ordering: .releasing)
+        try sql("ALTER SYSTEM RESET synchronous_standby_names", reload: true)
+    }
+
+    /// Ends the server that is not the primary, and rebuilds it as the standby.
+    func fenceOther() throws {
+        let (old, new) = (1 - primary, primary)
+        try run("fence \(old)")
+        try run("rebuild \(old) \(ports[old]) \(ports[new])")
+        try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true)
+    }
+
     /// Runs SQL on the primary.
     func sql(_ text: String, reload: Bool = false) throws {
         let words = words(text)

@@ -12,6 +12,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     case crashPrimary = "kill PostgreSQL"
     case failOver = "fail over"
     case freezeStandby = "freeze the standby"
+    case partPrimaries = "two primaries"
     case longWriter = "a writer that stays open"
     case lockLog = "lock the log"
     case holdRequests = "hold requests to PostgreSQL"
@@ -50,7 +51,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         switch self {
         case .freezeNode, .killNode, .stepClock: .node
         case .freezeBackends, .freezeCommits, .freezeHelper, .killBackend, .crashPrimary,
-            .failOver, .freezeStandby, .longWriter, .lockLog:
+            .failOver, .freezeStandby, .partPrimaries, .longWriter, .lockLog:
             .database
         case .holdRequests, .holdReplies, .delay, .reset, .halfClose, .refuse, .lapseLease: .link
         case .freezeRedis, .killRedis: .cache
@@ -64,7 +65,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     /// How often it comes, compared with the others.
     var weight: Int {
         switch self {
-        case .failOver: 1
+        case .failOver, .partPrimaries: 1
         case .crashPrimary, .killBackend: 2
         case .longWriter, .freezeStandby, .killNode, .freezeHelper, .lockLog: 2
         case .freezeRedis, .killRedis, .refuse, .halfClose, .resetMembers: 1
@@ -86,6 +87,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     /// Whether there is something it could hit.
     func isPossible(_ plan: CampaignPlan) -> Bool {
         if concernsMembers { return plan.topology != .pg }
+        if self == .partPrimaries { return plan.hasTwoPrimaries }
         // Nobody waits for an asynchronous standby.
         return self != .freezeCommits || !plan.mayLose
     }

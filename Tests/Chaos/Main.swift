@@ -1,7 +1,7 @@
 // The live campaign: real stores and nodes, faults by a seed, bursts of checks around each
 // acknowledged revocation, and the checker over all of it. Ends with 1 where the guarantee was
 // broken. `Chaos minutes=2 seed=1 topology=pg|redis-1|redis-3 [mode=bounded] [lossy=1]
-// [binary=PATH] [people=N] [administrators=N] [connections=N] [lease=MS] [faults=A,B]
+// [primaries=2] [binary=PATH] [people=N] [administrators=N] [connections=N] [lease=MS] [faults=A,B]
 // [through=nodes|both|gateways] [pairs=1] [talk=1] [mutant=NAME expect=violation]`
 import Glibc
 

@@ -31,6 +31,9 @@ struct CampaignPlan: Sendable {
     var topology = Topology.pg
     /// Whether PostgreSQL may lose acknowledged commits in a failover (A1 broken, on purpose).
     var mayLose = false
+    /// Whether the primary of before goes on beside the new one (A2 broken, on purpose), which the
+    /// checker must notice.
+    var hasTwoPrimaries = false
     /// How old an answer may be, in milliseconds; nil for the linear mode.
     var bound: Int?
     /// What is broken in the nodes on purpose; they must be debug builds.
@@ -69,6 +72,13 @@ struct CampaignPlan: Sendable {
         // A commit that is lost takes the change of the rights with it, not its entry in the log
         // alone, and nodes can write back the entry alone.
         if mayLose { administrators = 0 }
+        if hasTwoPrimaries {
+            guard !mayLose, topology == .pg else {
+                throw ChaosError("primaries=2 is for PostgreSQL alone, with its standby")
+            }
+            faults = [.partPrimaries]
+            expectsViolation = true
+        }
         for kind in faults ?? [] where !kind.isPossible(self) {
             throw ChaosError("\(kind) needs another topology than \(topology.rawValue)")
         }
@@ -82,6 +92,7 @@ struct CampaignPlan: Sendable {
             guard let known = Topology(rawValue: value) else { throw ChaosError(value) }
             topology = known
         case "lossy": mayLose = value == "1"
+        case "primaries": hasTwoPrimaries = value == "2"
         case "mode":
             guard ["linear", "bounded"].contains(value) else { throw ChaosError(value) }
             bound = value == "bounded" ? 100 : nil

@@ -1,5 +1,5 @@
-// The faults of PostgreSQL itself: frozen and killed processes, crashes, failovers, writers and
-// locks that stay open.
+// The faults of PostgreSQL itself: frozen and killed processes, crashes, failovers, two primaries,
+// writers and locks that stay open.
 import ChaosKit
 import Glibc
 import TestKit
@@ -44,6 +44,7 @@ extension Strike {
         case .freezeStandby:
             let standby = 1 - database.primary
             try await freeze(database.processes(of: standby).map(\.id))
+        case .partPrimaries: try await partPrimaries()
         case .longWriter:
             let seconds = Double(dice.milliseconds(300...2000)) / 1000
             await attempt {
@@ -62,6 +63,26 @@ extension Strike {
             }
         default: preconditionFailure("\(kind) is no fault of the database")
         }
+    }
+
+    /// The standby becomes the primary while the one of before goes on (A2 broken, H9): one node has
+    /// a way to the old one alone, the others to the new one alone.
+    ///
+    /// What the others revoke and acknowledge meanwhile the one does not hear of.
+    private mutating func partPrimaries() async throws {
+        let database = rig.database
+        let old = database.primary
+        let cut = (0..<Rig.nodeCount).map { other in
+            Rig.routes(of: other).lowerBound + (other == node ? 1 - old : old)
+        }
+        var closed = FaultProxy.Fault()
+        closed.refuses = true
+        for route in cut { rig.proxy.set(closed, on: route) }
+        try await Blocking.run { try database.promoteBeside() }
+        for route in cut { rig.proxy.reset(route) }
+        try await pause(4000...8000)
+        try await Blocking.run { try database.fenceOther() }
+        for route in cut { rig.proxy.set(FaultProxy.Fault(), on: route) }
     }
 
     /// Freezes some of the backends that have written and not yet committed, and lets the others
