@@ -3,7 +3,8 @@
  * Checked: S1, as in single.pml.
  * Modelled: ids and xids taken in one order and committed in another, snapshots, two concurrent
  * batches that share cursor and set, timelines, failover (A1: acknowledged commits survive; A2: one
- * primary at a time), restart of the node.
+ * primary at a time), restart of the node. With GLANCE also the node that asks for the snapshot
+ * alone while nothing happens (docs/decisions/0014): what it compares and when a reading counts.
  * Abstracted: a revocation is one bit; a statement is one atomic step; a reading of another
  * timeline is followed by a reading of everything; re-insertion after a loss (H7) is not needed
  * under A1 and not modelled; expiry is not modelled.
@@ -27,6 +28,12 @@
 byte xid[NP], open, committed, acked, next = 1, timeline = 1;
 /* The node: cursor, the timeline it belongs to (0: none), the set in memory. */
 byte low, known, mem;
+#ifdef GLANCE
+/* xmax, and the last snapshot all of whose rows are in the set: its timeline (0: none), its xmax,
+ * who ran below that. Quiet: the last reading found the snapshot of the one before. */
+byte done = 1, ctl, cdone, copen;
+bool quiet;
+#endif
 
 inline xmin_of(into) {
   into = next; r = 0;
@@ -36,6 +43,22 @@ inline xmin_of(into) {
   od
 }
 
+#ifdef GLANCE
+/* Beside xmax, what tells one snapshot of a history from another: who runs below it. */
+inline shows(into) {
+#ifdef MUTANT_GLANCE_ENDS
+  xmin_of(into)
+#else
+  into = 0; r = 0;
+  do
+  :: r < NP ->
+     if :: ((open & BIT(r)) && xid[r] < done) -> into = into | BIT(r) :: else -> skip fi; r++
+  :: else -> break
+  od
+#endif
+}
+#endif
+
 proctype Revoker(byte id) {
   byte t;
   atomic { t = timeline; xid[id] = next; next++; open = open | BIT(id) };
@@ -44,7 +67,11 @@ proctype Revoker(byte id) {
 #endif
   atomic {
     if
-    :: t == timeline -> open = open & ~BIT(id); committed = committed | BIT(id)
+    :: t == timeline ->
+       open = open & ~BIT(id); committed = committed | BIT(id);
+#ifdef GLANCE
+       if :: xid[id] >= done -> done = xid[id] + 1 :: else -> skip fi
+#endif
     :: else -> goto lost
     fi
   };
@@ -72,7 +99,11 @@ proctype Failover() {
           r++
        :: else -> break
        od;
-       next = high + 1; high = 0; r = 0
+       next = high + 1;
+#ifdef GLANCE
+       done = next;
+#endif
+       high = 0; r = 0
      }
   :: n >= FAILOVERS -> break
   :: break
@@ -81,14 +112,31 @@ proctype Failover() {
 
 proctype Batch() {
   byte c = 0, r, s, from, tl, rows, nl, on;
+#ifdef GLANCE
+  byte sd, so;
+#endif
   bool whole;
   do
   :: c < CHECKS ->
      atomic { c++; s = acked; from = low; on = known; whole = (known == 0) };    /* closed */
+#ifdef GLANCE
+     if
+     :: (!whole && quiet) ->
+        atomic { tl = timeline; rows = 0; xmin_of(nl); sd = done; shows(so); r = 0 };
+        if
+        :: (tl == ctl && sd == cdone && so == copen) -> goto learned
+        :: else -> skip
+        fi
+     :: else -> skip
+     fi;
+#endif
 read:
      atomic {                                                   /* the statement: one snapshot */
        tl = timeline; rows = 0;
        xmin_of(nl);
+#ifdef GLANCE
+       sd = done; shows(so);
+#endif
        r = 0;
        do
        :: r < NP ->
@@ -114,6 +162,20 @@ read:
 #endif
        r = 0
      };
+#ifdef GLANCE
+learned:
+#ifndef MUTANT_GLANCE_FIRST
+     mem = mem | rows;                   /* in the set before the reading counts as covered */
+#endif
+     atomic {
+       if
+       :: (!whole && tl != on) -> ctl = 0; quiet = false        /* a cursor of another history */
+       :: else ->
+          quiet = (tl == ctl && sd == cdone && so == copen);
+          ctl = tl; cdone = sd; copen = so
+       fi
+     };
+#endif
 #ifdef MUTANT_JOIN_INFLIGHT
      if :: s = acked :: skip fi;
 #endif
@@ -134,7 +196,10 @@ read:
      };
 #endif
      assert((s & ~mem) == 0);                                   /* S1 */
-     atomic { s = 0; from = 0; rows = 0; nl = 0; on = 0; tl = 0; whole = false }
+     atomic { s = 0; from = 0; rows = 0; nl = 0; on = 0; tl = 0; whole = false };
+#ifdef GLANCE
+     atomic { sd = 0; so = 0 }
+#endif
   :: c >= CHECKS -> break
   od
 }
