@@ -164,6 +164,32 @@ import Web
         }
     }
 
+    @Test func `What does not fit is dropped and counted, and each other one is looked at (W8)`()
+        async throws
+    {
+        try await Cluster.run(set: Self.all) { cluster in
+            let node = cluster.nodes[0]
+            func dropped() -> Int { node.value("watchword_revocation_sampler_dropped_total") }
+            _ = try await cluster.signUp()
+            let pair = try await cluster.signIn()
+            // Nobody looks yet.
+            let limit = RevocationSampler.queueLimit
+            let waiting = node.sampler.waiting
+            for _ in waiting..<limit + 25 {
+                let isGood = try await cluster.isGoodEverywhere(pair.accessToken)
+                try #require(isGood)
+            }
+            #expect(node.sampler.waiting == limit)
+            #expect(dropped() == 25)
+            #expect(node.value("watchword_revocation_sampler_rounds_total") == 0)
+            try await whileSampled(cluster) { try await untilQuiet(node) }
+            // Those of which there was no mark before could not be compared.
+            #expect(checks(node) + dropped() == limit + 25)
+            #expect(node.value("watchword_revocation_sampler_rounds_total") > 0)
+            #expect(violations(node) == 0)
+        }
+    }
+
     @Test func `A draw takes its share, and none of nothing`() {
         var none = SampleDraw(share: 0, entropy: .system)
         var all = SampleDraw(share: 1, entropy: .system)
