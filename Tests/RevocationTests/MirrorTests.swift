@@ -147,6 +147,13 @@ import Testing
         }
     }
 
+    /// What a histogram of durations has summed up, in seconds.
+    private func sum(_ node: TestNode, _ name: String) throws -> Double {
+        let lines = node.metrics.exposition().split(separator: "\n")
+        let line = try #require(lines.first { $0.hasPrefix("\(name)_sum ") }, "\(name)")
+        return try #require(line.split(separator: " ").last.flatMap { Double($0) }, "\(line)")
+    }
+
     @Test func `Batches and the age of what is learned are measured`() async throws {
         try await Cluster.run(2) { cluster in
             _ = try await cluster.signUp()
@@ -154,13 +161,25 @@ import Testing
             let node = cluster.nodes[1]
             let before = node.histogramCount("watchword_revocation_lag_seconds")
             let batches = node.histogramCount("watchword_revocation_batch_checks")
+            let reads = node.histogramCount("watchword_revocation_read_seconds")
+            let known = try sum(node, "watchword_revocation_lag_seconds")
+            let begun = MonotonicInstant.now
             try await cluster.logOut(pair, on: 0)
+            let ended = MonotonicInstant.now
+            // The age itself: nobody asks the second node meanwhile.
+            try await Task.sleep(for: .milliseconds(1500))
+            let least = (MonotonicInstant.now - ended).inSeconds
             #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
+            let most = (MonotonicInstant.now - begun).inSeconds
             #expect(node.histogramCount("watchword_revocation_lag_seconds") == before + 1)
+            let lag = try sum(node, "watchword_revocation_lag_seconds") - known
+            // By the database's clock, which may be set meanwhile.
+            #expect(lag > least - 0.2 && lag < most + 0.2, "\(lag), not \(least) to \(most)")
             // Held already: no second time, though the row may be read again.
             #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
             #expect(node.histogramCount("watchword_revocation_lag_seconds") == before + 1)
             #expect(node.histogramCount("watchword_revocation_batch_checks") == batches + 2)
+            #expect(node.histogramCount("watchword_revocation_read_seconds") >= reads + 2)
         }
     }
 }
