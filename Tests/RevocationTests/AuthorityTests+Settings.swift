@@ -1,5 +1,6 @@
 // What settings have to do with members: a member whose own settings change after its adoption is
-// none any more (revocation.md 1.9), and who adopts is the operator's choice.
+// none any more (revocation.md 1.9), and who adopts is the operator's choice. And what the members
+// are asked where many checks come at once.
 import ClusterKit
 import Primitives
 import Revocation
@@ -53,6 +54,27 @@ extension AuthorityTests {
                 }
                 try await revokeOne(cluster)
             }
+        }
+    }
+
+    /// What the members are asked follows the batches and not the checks.
+    @Test func `Five hundred checks at once cost the members few questions, PostgreSQL none`()
+        async throws
+    {
+        try await withMembers(1, nodes: 1, set: ["authority.lease": "60s"]) { cluster, _ in
+            let node = cluster.nodes[0]
+            let (reads, polls) = (
+                "watchword_revocation_reads_total", "watchword_revocation_polls_total"
+            )
+            try await until("the members answer") { try await answersFromMembers(node) }
+            let before = (reads: node.value(reads), polls: node.value(polls))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<500 { group.addTask { try await node.readIndex.confirm() } }
+                try await group.waitForAll()
+            }
+            #expect(node.value(reads) == before.reads)
+            let asked = node.value(polls) - before.polls
+            #expect((1...100).contains(asked), "\(asked)")
         }
     }
 }
