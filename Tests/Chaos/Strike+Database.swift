@@ -65,8 +65,8 @@ extension Strike {
         }
     }
 
-    /// The standby becomes the primary while the one of before goes on (A2 broken, H9): one node has
-    /// a way to the old one alone, the others to the new one alone.
+    /// The standby becomes the primary while the one of before goes on (A2 broken, H9): one node
+    /// has a way to the old one alone, the others to the new one alone.
     ///
     /// What the others revoke and acknowledge meanwhile the one does not hear of.
     private mutating func partPrimaries() async throws {
