@@ -164,6 +164,7 @@ import Testing
             line + "X: a\0b\r\n\r\n", line + "X : a\r\n\r\n", line + "Host: b\r\n\r\n",
             line + "Upgrade: websocket\r\nConnection: upgrade\r\n\r\n",
             line + "Expect: 100-continue\r\n\r\n", line + "Connection: close, x\r\n\r\n",
+            line + "Expect: 100-continue\r\nContent-Length: 4\r\n\r\nabcd",
             good.replacing("HTTP/1.1", with: "HTTP/1.0"),
             good.replacing("HTTP/1.1", with: "HTTP/1.0\r\nConnection: keep-alive"),
             good.replacing("/verify", with: "http://a/verify"), good.replacing("GET", with: "get"),

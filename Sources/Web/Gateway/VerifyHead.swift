@@ -60,6 +60,7 @@ struct VerifyHead {
     fileprivate var hosts = 0
     fileprivate var lengths = 0
     fileprivate var connections = 0
+    fileprivate var expects = false
 
     /// Whether the general path would take the original request as it is told.
     func isPlain(_ source: OriginalRequestSource) -> Bool {
@@ -139,7 +140,10 @@ struct VerifyHeadReader {
             guard end + 1 < limit else { break }
             guard start[end + 1] == 0x0A else { return .foreign }
             if end == at {
-                guard lines > 0, head.hosts == 1 else { return .foreign }
+                // Gateways pass `Expect` on without the body that it is about, and then nobody
+                // waits (RFC 9110 section 10.1.1).
+                let isAwaited = head.expects && head.bodyBytes > 0
+                guard lines > 0, head.hosts == 1, !isAwaited else { return .foreign }
                 head.length = end + 2
                 return .whole(head)
             }
@@ -253,7 +257,7 @@ struct VerifyHeadReader {
         case 5 where Self.folds(name, 5, "x-org"):
             head.organisations += 1
             head.organisation = value
-        case 6 where Self.folds(name, 6, "expect"): return false
+        case 6 where Self.folds(name, 6, "expect"): head.expects = true
         case 7 where Self.folds(name, 7, "upgrade"): return false
         case 10 where Self.folds(name, 10, "connection"):
             return noteConnection(line, value, &head)
