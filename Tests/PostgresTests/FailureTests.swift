@@ -19,11 +19,15 @@ import Testing
         } _: { pool, metrics, _ in
             let reader = try #require(try await pool.first(SQL.backend()))
             async let slow = failure { _ = try await pool.first(SQL.sleep(1, 30)) }
+            // Not both at once: the other might be first.
+            let sleeps = try await eventually {
+                metrics.value("watchword_postgres_in_flight") == 1
+            }
             async let behind = failure { _ = try await pool.first(SQL.echo(2)) }
             let waits = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 2
             }
-            #expect(waits)
+            #expect(sleeps && waits)
             kill(reader, SIGKILL)
             let errors = await [slow, behind]
             for error in errors {

@@ -46,11 +46,14 @@ import Testing
     @Test func `an urgent read is answered while a slow one has its connection`() async throws {
         try await withPool { pool, metrics, _ in
             async let slow = pool.first(SQL.sleep(7, 3))
+            let sleeps = try await eventually {
+                metrics.value("watchword_postgres_in_flight") == 1
+            }
             async let behind = pool.first(SQL.echo(8))
             let sent = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 2
             }
-            #expect(sent)
+            #expect(sleeps && sent)
             for number in 0..<10 {
                 let answer = try await pool.first(SQL.urgentEcho(number))
                 #expect(answer == number)
