@@ -47,11 +47,10 @@ extension WebServices {
             let claims = context.claims
             let organisation = try OrganisationChoice.read(context.headers, claims)
             let holding = try await hold(claims, in: organisation, on: query.resource)
-            let all = holding.snapshot.permissions(of: holding.roles)
             return Answer(
                 MyPermissionsReply(
                     roles: holding.names,
-                    permissions: all.filter { Holding.isWithin(claims.narrowedTo, $0) },
+                    permissions: holding.permissions,
                     version: claims.rightsVersion
                 )
             )

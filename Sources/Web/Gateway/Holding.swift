@@ -32,12 +32,19 @@ struct Holding {
         general.map { Holding(roles: $0, snapshot: snapshot, narrowedTo: narrowedTo) } ?? self
     }
 
-    /// The scopes of a credential; those of a narrowed key are as much of what it is narrowed to as
-    /// the roles permit now: what the account has lost no application is told (W11).
+    /// What is permitted, as it is written, sorted; of a narrowed key what it shows as scopes.
+    var permissions: [String] { narrowed?.sorted() ?? snapshot.permissions(of: roles) }
+
+    /// The scopes of a credential; a narrowed key has none but what is left of its limit.
     func scopes(of claims: AccessClaims) -> [String] {
-        guard let limit = narrowedTo else {
-            return claims.scope.split(separator: " ").map(String.init)
-        }
+        narrowed ?? claims.scope.split(separator: " ").map(String.init)
+    }
+
+    /// As much of what a key is narrowed to as the roles permit now; nil where nothing narrows.
+    ///
+    /// What the account has lost no application is told (W11).
+    private var narrowed: [String]? {
+        guard let limit = narrowedTo else { return nil }
         let whole = limit.filter { snapshot.permits($0, roles) }
         let open = limit.filter { $0.hasSuffix(":*") && !whole.contains($0) }
         guard !open.isEmpty else { return whole }
