@@ -117,6 +117,11 @@ package struct AccountRights: Sendable {
         )
     }
 
+    /// Whether it may act in `organisation`, or the question is about none.
+    package func mayAct(in organisation: OrganisationID?) -> Bool {
+        organisation.map(organisations.contains) ?? true
+    }
+
     /// The roles that count for a question about `resource`, asked while acting in `organisation`.
     package func roles(in organisation: OrganisationID?, on resource: String?) -> [RoleID] {
         if organisation == nil, resource == nil { return unscoped }

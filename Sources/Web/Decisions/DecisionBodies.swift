@@ -24,7 +24,7 @@ package struct CheckRequest: RequestBody {
         organisation = members.optional(
             "organisation",
             .id(),
-            help: "Acting in which organisation; roles that are held in it count too."
+            help: "Acting in which organisation, as a member; roles held in it count too."
         )
     }
 }

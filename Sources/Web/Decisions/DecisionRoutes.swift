@@ -127,7 +127,8 @@ extension WebServices {
         guard let found = try await rights.read([RightsQuestion(account, version: .min)])[account],
             found.version != .min
         else { throw WebRefusal(.notFound) }
-        let held = found.holdings(in: query.organisation, on: query.resource)
+        let place = query.organisation
+        let held = found.mayAct(in: place) ? found.holdings(in: place, on: query.resource) : []
         let snapshot = try await roles.snapshot(knowing: held.map(\.role))
         let reasons = held.compactMap { one -> ReasonReply? in
             snapshot.source(of: query.permission, in: [one.role]).map { source in

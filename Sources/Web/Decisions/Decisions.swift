@@ -54,14 +54,10 @@ extension WebServices {
         let now = verifier.standing.now
         let held = questions.map { question -> [RoleID] in
             guard let rights = rights[question.subject]?.living(at: now) else { return [] }
-            var organisation = question.organisation
-            // What a token is for in one organisation is never answered for all.
-            if organisation == nil, question.subject == claims.accountID,
-                let own = claims.organisationID
-            {
-                guard rights.organisations.contains(own) else { return [] }
-                organisation = own
-            }
+            let own = question.subject == claims.accountID ? claims.organisationID : nil
+            let organisation = question.organisation ?? own
+            // What is asked of one organisation is never answered for all (row 175).
+            guard rights.mayAct(in: organisation) else { return [] }
             return rights.roles(in: organisation, on: question.resource)
         }
         let all = Array(Set(held.joined()))
