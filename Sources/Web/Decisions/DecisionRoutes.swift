@@ -91,7 +91,7 @@ extension WebServices {
             .with(requestID: context.headers[.requestID])
     }
 
-    /// Decides; a question about nobody that there is is answered no.
+    /// Decides; a question about nobody, or about what is no permission, is answered no.
     private func evaluate(
         _ questions: [DecisionQuestion?],
         _ claims: AccessClaims
@@ -110,6 +110,8 @@ extension WebServices {
         else { return nil }
         let isWhole = action.name.contains(":")
         let permission = isWhole ? action.name : "\(resource.type):\(action.name)"
+        // A role that holds `orders:*` would permit `orders:*` itself, and `orders:x:y` (W10).
+        guard PermissionNames.isName(permission) else { return nil }
         let named = "\(resource.type):\(resource.id)"
         return DecisionQuestion(
             permission: permission,
