@@ -178,6 +178,63 @@ import Testing
         }
     }
 
+    /// All numbers of the last day, by name; each hour is looked at for its form.
+    private func totals(_ cluster: Cluster, _ tokens: Tokens) async throws -> [String: Int64] {
+        let answer = try await cluster.node.send("GET", "/v1/admin/statistics", tokens.bearer)
+        #expect(answer.status == 200, "\(answer.body)")
+        let hours = answer.json.at("hours")?.items ?? []
+        let begins = hours.compactMap { $0.at("hour")?.string }
+        #expect(begins.count == hours.count && begins == Set(begins).sorted())
+        // The hour that goes on is the last, and nobody has counted who is there at its end.
+        #expect(hours.last?.at("is_over") == .boolean(false))
+        #expect(hours.last?.at("active_sessions") == .null)
+        var sums: [String: Int64] = [:]
+        func add(_ name: String, _ value: JSONValue?) throws {
+            guard case .integer(let number)? = value else {
+                throw ClusterError("no number: \(name) in \(answer.body)")
+            }
+            sums[name, default: 0] += number
+        }
+        for hour in hours {
+            for name in ["sign_ups", "sign_ins"] { try add(name, hour.at(name)) }
+            for failure in hour.at("failures")?.items ?? [] {
+                try add(failure.at("outcome")?.string ?? "no outcome", failure.at("count"))
+            }
+        }
+        return sums
+    }
+
+    @Test
+    func `each sign-up, sign-in and failure is counted once, by what it was`() async throws {
+        var plan = Cluster.Plan()
+        // Of its own: elsewhere others are counted too.
+        plan.nodes = 1
+        try await Cluster.run(plan) { cluster in
+            let tokens = try await reader(cluster, ["statistics:read"])
+            let before = try await totals(cluster, tokens)
+            let (one, two) = (try await cluster.person(), try await cluster.person())
+            for person in [one, one, two] { _ = try await cluster.signIn(person) }
+            let pair = try await cluster.signIn(two)
+            // A refresh is no sign-in.
+            #expect(try await cluster.refresh(pair.refresh).status == 200)
+            for login in [one.email, two.username] {
+                _ = try await cluster.login(login, "not the password at all")
+            }
+            for number in 1...3 {
+                let login = "nobody\(number)@example.test"
+                _ = try await cluster.login(login, "not the password at all")
+            }
+            // A service is nobody who signs up.
+            let desk = try await AdminDesk(cluster)
+            _ = try await TestService(desk)
+            var wanted = before
+            for (name, count) in [
+                ("sign_ups", 2), ("sign_ins", 5), ("wrong-password", 2), ("unknown-login", 3),
+            ] as [(String, Int64)] { wanted[name, default: 0] += count }
+            #expect(try await totals(cluster, tokens) == wanted)
+        }
+    }
+
     @Test
     func `a signing key that is removed is trusted nowhere, and one is always left (W1, S4-17)`()
         async throws
