@@ -99,4 +99,33 @@ import Testing
         try await scene.give(1, ",\"resource\":\"project:7/*\"")
         #expect(try await scene.end() == scene.after(hours: 1))
     }
+
+    @Test func `a token names the roles that are held everywhere, and no others (W11)`()
+        async throws
+    {
+        let scene = try await Scene()
+        let everywhere = try await scene.give(nil)
+        try await scene.give(nil, ",\"resource\":\"project:7/*\"")
+        let organisation = try await TestOrganisation(scene.desk)
+        try await organisation.add(scene.person, by: scene.desk)
+        let there = try await scene.give(nil, ",\"organisation\":\"\(organisation.id)\"")
+        // Also of a session that is for the organisation.
+        let json = """
+            {"login":"\(scene.person.email)","password":"\(scene.person.password)",
+             "organisation_id":"\(organisation.id)"}
+            """
+        let inside = try await scene.cluster.node.send("POST", "/v1/auth/login", json: json)
+        let member = "00000000-0000-7000-8000-000000000002"
+        for tokens in [try await scene.cluster.signIn(scene.person), try Tokens(inside)] {
+            for pair in [tokens, try Tokens(await scene.cluster.refresh(tokens.refresh))] {
+                let roles = try #require(try scene.forge.read(pair.access).roles)
+                #expect(roles.map(\.description).sorted() == [member, everywhere].sorted())
+            }
+        }
+        // What it does not name is held all the same, where it is.
+        let path = "/\(scene.person.id)/roles"
+        let held = try await scene.desk.send("GET", path).json.at("items")?.items ?? []
+        let roles = held.compactMap { $0.at("role")?.string }
+        #expect(roles.count == 4 && roles.contains(there))
+    }
 }
