@@ -131,6 +131,26 @@ package enum RouteRuleStore {
         binds: [RouteRuleID].self
     )
 
+    private static let told = RevocationLog.append(
+        as: "logged",
+        .routeRules,
+        subject: "'00000000-0000-0000-0000-000000000000'::uuid",
+        version: "changed.version",
+        from: "changed"
+    )
+
+    /// Tells of the version that the rules have already; whoever knows it does nothing.
+    static let retell = RevokingStatement(
+        "routes.retell",
+        """
+        changed AS (
+            SELECT s.version FROM route_rule_set s
+        ), \(told)
+        """,
+        answer: "SELECT version FROM changed",
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
     /// Makes a change known: the last statement of its transaction.
     ///
     /// The audit entry has the rules as they are after it, and the ids of those that are gone.
@@ -141,13 +161,7 @@ package enum RouteRuleStore {
             UPDATE route_rule_set s
                SET version = \(GrowingVersion.next("s.version"))
             RETURNING s.version
-        ), \(RevocationLog.append(
-            as: "logged",
-            .routeRules,
-            subject: "'00000000-0000-0000-0000-000000000000'::uuid",
-            version: "changed.version",
-            from: "changed"
-        )), \(AuditLog.append(
+        ), \(told), \(AuditLog.append(
             as: "audited",
             .routeRulesChanged,
             account: "$1::uuid",
@@ -180,6 +194,8 @@ package enum RouteRuleStore {
 
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
-        [list.info, lock.info, delete.info, write.info, order.info, announce.info]
+        [
+            list.info, lock.info, delete.info, write.info, order.info, retell.info, announce.info,
+        ]
     }
 }

@@ -160,6 +160,35 @@ import Testing
     }
 
     @Test
+    func `a change of the rules that was made before is told again (H19, W11)`() async throws {
+        try await Self.run { cluster, root in
+            let any = root + [("If-Match", "*")]
+            let json = "{\"rules\":[\(Self.rule("/a"))]}"
+            // How many entries there are of the rules, and of how many versions.
+            let entries = """
+                SELECT count(*) || ' of ' || count(DISTINCT ver)
+                  FROM revocation_log WHERE kind = 12
+                """
+            let first = try await cluster.node.send("PUT", Self.path, any, json: json)
+            #expect(first.status == 200, "\(first.body)")
+            #expect(try await cluster.sql(entries) == "1 of 1")
+            // As if the first had died after its commit: with members nobody else has heard of it.
+            let again = try await cluster.node.send("PUT", Self.path, any, json: json)
+            #expect(again.body == first.body && again["ETag"] == first["ETag"])
+            #expect(try await cluster.sql(entries) == "2 of 1")
+            let id = try #require(first.json.at("rules")?.items.first?.at("id")?.string)
+            let same = "{\"path\":\"/a\"}"
+            let one = try await cluster.node.send("PATCH", "\(Self.path)/\(id)", any, json: same)
+            #expect(one.status == 200 && one["ETag"] == first["ETag"], "\(one.body)")
+            #expect(try await cluster.sql(entries) == "3 of 1")
+            let audited = """
+                SELECT count(*) FROM audit_events WHERE action = 'route-rules.changed'
+                """
+            #expect(try await cluster.sql(audited) == "1")
+        }
+    }
+
+    @Test
     func `bad rules are refused by their member and write nothing (S3-T1)`() async throws {
         try await Self.run { cluster, root in
             let made = try await cluster.node.send(
