@@ -73,6 +73,36 @@ import Web
         }
     }
 
+    @Test func `A session counts at the end of an hour if it was alive then`() async throws {
+        try await Cluster.run { cluster in
+            for name in ["ada", "bob"] { _ = try await cluster.signUp(name) }
+            var pairs: [TokenPair] = []
+            for _ in 0..<7 { pairs.append(try await cluster.signIn()) }
+            let begin = cluster.clock.wall.now().startOfHour
+            let end = begin + .hours(1)
+            let (before, after) = (end - .seconds(1), end + .seconds(1))
+            // The first goes on. Signed out, alone or with all others of the account.
+            try await cluster.logOut(pairs[1])
+            let bob = try await cluster.signIn("bob")
+            try await cluster.logOutEverywhere(bob)
+            // What ended, or will be over, after the hour was alive then.
+            for (index, change) in [
+                (2, "revoked_at = '\(after)'"), (3, "revoked_at = '\(before)'"),
+                (4, "idle_expires_at = '\(end)'"), (5, "idle_expires_at = '\(after)'"),
+                (6, "idle_expires_at = '\(end)', expires_at = '\(end)'"),
+            ] {
+                let id = pairs[index].sessionID
+                try await cluster.run("UPDATE sessions SET \(change) WHERE id = '\(id)'")
+            }
+            let live = try await hours(cluster).last
+            #expect(live?.signIns == 8 && live?.activeSessions == nil)
+            cluster.clock.advance(by: .hours(1))
+            try await cluster.nodes[0].statistics.tend()
+            let kept = try await hours(cluster).first { $0.hour == begin }
+            #expect(kept?.signIns == 8 && kept?.activeSessions == 3)
+        }
+    }
+
     @Test func `Of two nodes one counts, and the other finds the work done`() async throws {
         try await Cluster.run(2) { cluster in
             _ = try await cluster.signUp()
