@@ -125,6 +125,26 @@ enum MembershipStore {
         decode: { try $0.get(0, as: Int64?.self) }
     )
 
+    /// Tells of the version that the rights of account `$1` have already; whoever knows it does
+    /// nothing.
+    static let retell = RevokingStatement(
+        "memberships.retell",
+        """
+        member AS (
+            SELECT a.id, a.rights_version FROM accounts a WHERE a.id = $1
+        ), \(RevocationLog.append(
+            as: "logged",
+            .rights,
+            subject: "member.id",
+            version: "member.rights_version",
+            from: "member"
+        ))
+        """,
+        answer: "SELECT rights_version FROM member",
+        binds: AccountID.self,
+        decode: { try $0.get(0, as: Int64.self) }
+    )
+
     /// Removes member `$2` of `$1` and what he holds there; no row where he is none.
     static let delete = RevokingStatement(
         "memberships.delete",
@@ -191,6 +211,6 @@ enum MembershipStore {
     }
 
     static var statements: [StatementInfo] {
-        [count.info, find.info, list.info, listOwn.info, insert.info, delete.info]
+        [count.info, find.info, list.info, listOwn.info, insert.info, retell.info, delete.info]
     }
 }

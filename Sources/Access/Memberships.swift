@@ -128,6 +128,11 @@ extension Organisations {
             guard version == nil || count < Self.membershipLimit else {
                 throw OrganisationRefusal.limitReached
             }
+            if version == nil {
+                // He may have been made one by a call that died before the others were told: 2xx
+                // is an acknowledgement all the same (H19).
+                _ = try await transaction.first(MembershipStore.retell(account))
+            }
             guard let member = try await transaction.first(MembershipStore.find(id, account)) else {
                 throw OrganisationRefusal.notFound
             }

@@ -1,6 +1,7 @@
 // Who becomes a member of an organisation by whom, and two who change one membership at once on two
 // nodes: what they are told and what gateways say is what the database holds.
 import Primitives
+import Revocation
 import Testing
 
 @testable import Web
@@ -79,6 +80,42 @@ import Testing
         try await org.add(stranger, by: root)
         #expect(try await add(desk, [org.field]).status == 200)
         #expect(try await desk.send("POST", "/\(stranger.id)/disable", [org.field]).status == 204)
+    }
+
+    @Test func `who is made a member again is told of again, as what he is (H19, W11)`()
+        async throws
+    {
+        let cluster = try await Cluster.shared()
+        let desk = try await AdminDesk(cluster)
+        let org = try await TestOrganisation(desk)
+        let person = try await cluster.person()
+        // How many entries there are of what he holds, and of how many versions.
+        let entries = """
+            SELECT count(*) || ' of ' || count(DISTINCT l.ver)
+              FROM revocation_log l
+             WHERE l.kind = \(RevocationKind.rights.rawValue)
+               AND l.subject = uuid_send('\(person.id)')
+            """
+        var versions: [String?] = []
+        // As if the first had died after its commit: with members nobody else has heard of it.
+        for (status, found) in [(201, "1 of 1"), (200, "2 of 1")] {
+            let answer = try await change(
+                "POST",
+                person,
+                in: org,
+                by: desk.tokens,
+                at: cluster.nodes[0]
+            )
+            #expect(answer.status == status, "\(answer.body)")
+            versions.append(answer["Watchword-Rights-Version"])
+            #expect(try await cluster.sql(entries) == found)
+        }
+        #expect(versions[0] != nil && versions[0] == versions[1])
+        let recorded = """
+            SELECT count(*) FROM audit_events
+             WHERE action = 'organisation.member-added' AND account_id = '\(person.id)'
+            """
+        #expect(try await cluster.sql(recorded) == "1")
     }
 
     @Test

@@ -108,7 +108,7 @@ import Testing
         try await scene.expect(403, added.version, fields)
         try await org.give([scene.permission], to: scene.person, by: scene.desk)
         try await scene.expect(200, added.version, fields)
-        // Nothing is revoked where he is one already; the time of the request stands for it.
+        // Where he is one already the version that his rights have is told again (H19).
         let twice = try await scene.change("POST", "\(path)/members", member)
         #expect(twice.answer.status == 200 && twice.version > added.version)
         let disabled = try await scene.change("PATCH", path, "{\"state\":\"disabled\"}")
