@@ -195,10 +195,11 @@ import Testing
                 let first = try await gateway.client.send("GET", "/app/x", tokens.bearer)
                 #expect(first.status == 200, "\(gateway.kind)")
                 let before = try await node.verifyCounts()
-                let more: [[(String, String)]] = [
-                    [], [("Connection", "Upgrade"), ("Upgrade", "websocket")],
-                    [("Expect", "100-continue")],
+                let socket = [
+                    ("Connection", "Upgrade"), ("Upgrade", "websocket"),
+                    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
                 ]
+                let more = [[], socket, [("Expect", "100-continue")]]
                 for number in 0..<60 {
                     let method = ["GET", "POST", "DELETE"][number % 3]
                     let answer = try await gateway.client.send(
