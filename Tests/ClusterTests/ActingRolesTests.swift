@@ -202,4 +202,78 @@ import Testing
         // Elsewhere neither of them has what he lacks.
         #expect(try await scene.answers(bearer) == [200])
     }
+
+    /// What decisions tell a token of one permission, at each node and in either way of asking.
+    private static func decisions(
+        _ scene: Scene,
+        _ fields: [(String, String)],
+        _ permission: String,
+        in org: TestOrganisation,
+        on project: String
+    ) async throws -> Set<Bool> {
+        let check = "{\"permission\":\"\(permission)\""
+        let there = "\(check),\"organisation\":\"\(org.id)\"}"
+        let onIt = "\(check),\"resource\":\"project:\(project)\"}"
+        let evaluation = """
+            {"subject":{"type":"user","id":"\(scene.person.id)"},\
+            "action":{"name":"\(permission)"},"resource":{"type":"project","id":"\(project)"}}
+            """
+        let yes = JSONValue.boolean(true)
+        var found: Set<Bool> = []
+        for node in scene.cluster.nodes {
+            let checks = try await node.client.send(
+                "POST",
+                "/v1/authorize",
+                fields,
+                json: "{\"checks\":[\(there),\(onIt)]}"
+            )
+            let results = checks.json.at("results")?.items ?? []
+            #expect(results.count == 2, "\(checks.status) \(checks.body)")
+            for result in results { found.insert(result.at("allowed") == yes) }
+            let one = try await node.client.send(
+                "POST",
+                "/access/v1/evaluation",
+                fields,
+                json: evaluation
+            )
+            #expect(one.status == 200, "\(one.body)")
+            found.insert(one.json.at("decision") == yes)
+        }
+        return found
+    }
+
+    @Test
+    func `nor does a decision say that he may, there or on a resource (rows 175, 177)`()
+        async throws
+    {
+        let (cluster, root) = try await Self.start()
+        let scene = try await Scene(cluster, root)
+        let org = try await TestOrganisation(scene.root)
+        for one in [scene.agent, scene.person] { try await org.add(one, by: scene.root) }
+        let there = try await org.give(["statistics:read"], to: scene.person, by: scene.root)
+        let role = try await cluster.sql("SELECT id FROM roles WHERE name = '\(there)'")
+        let project = scene.mark
+        let given = try await scene.root.send(
+            "POST",
+            "/\(scene.person.id)/roles",
+            json: "{\"role\":\"\(role)\",\"resource\":\"project:\(project)\"}"
+        )
+        #expect(given.status == 201, "\(given.body)")
+        let bearer = try await scene.begin()
+        let byRoot = try await scene.begin(scene.root)
+        func told(
+            _ fields: [(String, String)],
+            _ permission: String
+        ) async throws -> Set<Bool> {
+            try await Self.decisions(scene, fields, permission, in: org, on: project)
+        }
+        #expect(try await told(bearer, "statistics:read") == [true])
+        let more = "{\"permissions\":[\"statistics:read\",\"audit:read\"]}"
+        try await scene.change("PATCH", "/\(role)", more)
+        #expect(try await told(bearer, "audit:read") == [false])
+        // What both may, and what the account itself or who may everything is told, stays.
+        #expect(try await told(bearer, "statistics:read") == [true])
+        #expect(try await told(scene.own.bearer, "audit:read") == [true])
+        #expect(try await told(byRoot, "audit:read") == [true])
+    }
 }

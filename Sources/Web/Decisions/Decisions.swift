@@ -38,7 +38,9 @@ extension WebServices {
             }
         }
         for _ in 0..<Verifier.turns {
-            let rights = try await resolve(Set(questions.map(\.subject)), claims)
+            var accounts = Set(questions.map(\.subject))
+            if let actor = claims.actor { accounts.insert(actor.accountID) }
+            let rights = try await resolve(accounts, claims)
             if let answers = try await decide(questions, rights, claims) { return answers }
             try await verifier.confirm()
         }
@@ -54,13 +56,19 @@ extension WebServices {
         let now = verifier.standing.now
         let held = questions.map { question -> [RoleID] in
             guard let rights = rights[question.subject]?.living(at: now) else { return [] }
-            let own = question.subject == claims.accountID ? claims.organisationID : nil
-            let organisation = question.organisation ?? own
+            let organisation = Self.organisation(of: question, claims)
             // What is asked of one organisation is never answered for all (row 175).
             guard rights.mayAct(in: organisation) else { return [] }
             return rights.roles(in: organisation, on: question.resource)
         }
-        let all = Array(Set(held.joined()))
+        // Whoever acts for the account may no more there than he may himself (row 177).
+        let limits = questions.map { question -> [RoleID]? in
+            guard let actor = claims.actor, question.subject == claims.accountID else { return nil }
+            let organisation = Self.organisation(of: question, claims)
+            let own = rights[actor.accountID]?.living(at: now)
+            return own?.roles(in: organisation, on: question.resource) ?? []
+        }
+        let all = Array(Set(held.joined()).union(limits.compactMap(\.self).joined()))
         try await roles.learn(all)
         let (snapshot, _, holds) = roles.current
         let isOneMoment = rights.allSatisfy { account, rights in
@@ -68,14 +76,26 @@ extension WebServices {
         }
         guard isOneMoment else { return nil }
         guard !snapshot.doubts(all) else { throw RoleDoubt() }
-        return zip(questions, held).map { question, held in
+        return zip(questions, zip(held, limits)).map { question, counted in
+            let (held, limit) = counted
             let isOwn = question.subject == claims.accountID
-            return Holding(
+            let holding = Holding(
                 roles: held,
                 snapshot: snapshot,
                 narrowedTo: isOwn ? claims.narrowedTo : nil
-            ).permits(question.permission)
+            )
+            return holding.permits(question.permission)
+                && limit.map { snapshot.permits(question.permission, $0) } ?? true
         }
+    }
+
+    /// The organisation that a question is about: the caller's own where it names none.
+    private static func organisation(
+        of question: DecisionQuestion,
+        _ claims: AccessClaims
+    ) -> OrganisationID? {
+        let own = question.subject == claims.accountID ? claims.organisationID : nil
+        return question.organisation ?? own
     }
 
     /// What accounts hold, as new as the check of the caller's token.
