@@ -28,7 +28,7 @@ import Testing
         }
 
         /// Whether the answer to a single check is yes.
-        private func isAllowed(
+        func isAllowed(
             _ client: HTTPClient,
             _ bearer: [(String, String)],
             _ place: String
@@ -111,5 +111,27 @@ import Testing
         #expect(try await scene.own.send(scene.desk, "DELETE").status == 204)
         try await scene.expect(false, in: scene.own.id, "removed")
         try await scene.expect(true, in: nil, "everywhere, after all")
+    }
+
+    @Test func `a session for one organisation is told nothing of another (row 175)`() async throws
+    {
+        let scene = try await Scene()
+        try await scene.other.add(scene.person, by: scene.desk)
+        let json = """
+            {"login":"\(scene.person.email)","password":"\(scene.person.password)",
+             "organisation_id":"\(scene.own.id)"}
+            """
+        let answer = try await scene.cluster.node.send("POST", "/v1/auth/login", json: json)
+        let bearer = try Tokens(answer).bearer
+        for (place, isAllowed) in [("", true), (scene.own.id, true), (scene.other.id, false)] {
+            let member = place.isEmpty ? "" : ",\"organisation\":\"\(place)\""
+            for node in scene.cluster.nodes {
+                let told = try await scene.isAllowed(node.client, bearer, member)
+                #expect(told == .boolean(isAllowed), "\(place)")
+                // One for no organisation may ask of each.
+                let asked = try await scene.isAllowed(node.client, scene.tokens.bearer, member)
+                #expect(asked == .boolean(true), "\(place)")
+            }
+        }
     }
 }

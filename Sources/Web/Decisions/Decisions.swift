@@ -57,8 +57,9 @@ extension WebServices {
         let held = questions.map { question -> [RoleID] in
             guard let rights = rights[question.subject]?.living(at: now) else { return [] }
             let organisation = Self.organisation(of: question, claims)
-            // What is asked of one organisation is never answered for all (row 175).
-            guard rights.mayAct(in: organisation) else { return [] }
+            // What is asked of one organisation is never answered for all, nor by a session for
+            // another (row 175).
+            guard rights.mayAct(in: organisation), Self.mayAsk(question, claims) else { return [] }
             return rights.roles(in: organisation, on: question.resource)
         }
         // Whoever acts for the account may no more there than he may himself (row 177).
@@ -87,6 +88,14 @@ extension WebServices {
             return holding.permits(question.permission)
                 && limit.map { snapshot.permits(question.permission, $0) } ?? true
         }
+    }
+
+    /// Whether the caller's session is for no other organisation than a question about himself.
+    private static func mayAsk(_ question: DecisionQuestion, _ claims: AccessClaims) -> Bool {
+        guard question.subject == claims.accountID, let own = claims.organisationID else {
+            return true
+        }
+        return question.organisation.map { $0 == own } ?? true
     }
 
     /// The organisation that a question is about: the caller's own where it names none.
