@@ -90,6 +90,8 @@ final class ConnectionGuard: ChannelDuplexHandler {
         if step.accepted > 0, let slice = held.readSlice(length: step.accepted) {
             context.fireChannelRead(wrapInboundOut(slice))
         }
+        // An idle connection keeps no buffer of what it has read (W8).
+        if held.readableBytes == 0 { held = ByteBuffer() }
         if let violation {
             refuse(violation, context)
         } else if framing.closesAfter, framing.place == .head {
