@@ -66,7 +66,15 @@ import Web
             for pair in [ended, outdated] {
                 await #expect(throws: RefreshRefusal.revoked) { try await cluster.refresh(pair) }
             }
-            // And it is a primary like any other.
+            // And it is a primary like any other, once each connection of a node has found it.
+            try await until("people sign in") {
+                do {
+                    _ = try await cluster.signIn("bob", on: 1)
+                    return true
+                } catch let fault as any Fault where fault.isTransient {
+                    return false
+                }
+            }
             _ = try await cluster.refresh(kept, on: 1)
             let fresh = try await cluster.signIn("bob", on: 1)
             #expect(try await cluster.isGoodEverywhere(fresh.accessToken))
