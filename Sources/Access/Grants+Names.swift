@@ -4,7 +4,7 @@
 // no other role by anybody else (rows 169, 172). A role that does reach permissions is given by who
 // holds them all: that is why rules should ask for permissions.
 import Postgres
-import Primitives
+package import Primitives
 import Revocation
 
 extension Grants {
@@ -78,7 +78,7 @@ extension Grants {
 
     /// Refuses unless the caller holds each name alone that `account` holds, where it does and so
     /// long as that.
-    func allowNames(heldBy account: AccountID, for time: HeldTime) async throws {
+    package func allowNames(heldBy account: AccountID, for time: HeldTime) async throws {
         let roles = try await transaction.rows(RoleNameStore.given(account))
         let names = try await transaction.rows(RoleNameStore.alone(roles))
         let theirs = try await adding(names, of: account, to: HeldPermissions())

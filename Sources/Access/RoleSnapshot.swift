@@ -125,11 +125,23 @@ package struct RoleSnapshot: Sendable {
         return all.names(numbers).sorted()
     }
 
-    /// Whether all that `ids` permit is permitted by `others` too; `orders:*` by nothing less.
+    /// Whether all that `ids` permit is permitted by `others` too, `orders:*` by nothing less; and
+    /// each role that is a right by its name alone is among them, or they hold everything.
+    ///
+    /// An id has no colon, so that `*:*` implies it and nothing else does (`Grants`).
     package func isWithin(_ ids: [RoleID], _ others: [RoleID]) -> Bool {
         var held = HeldPermissions()
-        held.add(.everywhere, until: nil, permissions(of: others))
-        return permissions(of: ids).allSatisfy { held.covers($0, in: .everywhere) }
+        let reached = others.flatMap { roles[$0]?.reach ?? [] }
+        held.add(.everywhere, until: nil, permissions(of: others) + reached.map(\.description))
+        let wanted = permissions(of: ids) + namesAlone(of: ids).map(\.description)
+        return wanted.allSatisfy { held.covers($0, in: .everywhere) }
+    }
+
+    /// Those of `ids`, and of all that they include, that reach no permission; what every account
+    /// has is no right of anybody's.
+    private func namesAlone(of ids: [RoleID]) -> [RoleID] {
+        ids.flatMap { roles[$0]?.reach ?? [] }
+            .filter { $0 != BuiltInRole.member && permissions(of: [$0]).isEmpty }
     }
 
     /// By which of `ids`, and through which of the roles it includes, `permission` is given.

@@ -137,6 +137,8 @@ package struct Impersonate: Sendable {
             transaction,
             grants in
             try grants.allow([Self.permission], in: .everywhere)
+            // He shows the names of its roles to every gateway (row 169).
+            try await grants.allowNames(heldBy: account, for: .now)
             // Whoever has logged out since he was let in here gets no new token by it.
             let generation = caller.signatureGeneration
             let version = try await transaction.first(

@@ -61,7 +61,10 @@ import Testing
             (Self.ids(1), Self.ids(2), true), (Self.ids(2), Self.ids(1), false),
             (Self.ids(2), Self.ids(3), true), (Self.ids(3), Self.ids(2), false),
             (Self.ids(4), Self.ids(3), false), (Self.ids(3), Self.ids(4), true),
-            (Self.ids(4), Self.ids(4), true), (Self.ids(5), Self.ids(), true),
+            (Self.ids(4), Self.ids(4), true),
+            // A role without permissions is a right by its name (row 169).
+            (Self.ids(5), Self.ids(), false), (Self.ids(5), Self.ids(5), true),
+            (Self.ids(5), Self.ids(3), false), (Self.ids(5), Self.ids(4), true),
             (Self.ids(1), Self.ids(), false), (Self.ids(1, 3), Self.ids(5, 3), true),
             (Self.ids(9), Self.ids(), true), (Self.ids(1), Self.ids(9), false),
         ] {

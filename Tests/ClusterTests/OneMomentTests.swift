@@ -223,6 +223,13 @@ import Testing
             let name = "agent-\(clerk.id.suffix(12))"
             try await cluster.grant(name, ["users:impersonate", "users:read"], to: clerk)
             let grant = try await cluster.sql("SELECT id FROM roles WHERE name = '\(name)'")
+            // A role without permissions is a name, which he must hold himself to act.
+            try await cluster.sql(
+                """
+                INSERT INTO account_roles (account_id, role_id, granted_at)
+                VALUES ('\(clerk.id)', '\(scene.role)', now())
+                """
+            )
             let agent = try await AdminDesk(cluster, clerk)
             let begun = try await agent.send("POST", "/\(scene.person.id)/impersonate")
             let token = try #require(begun.text("access_token"))
