@@ -56,6 +56,8 @@ package enum Mutant: String, Sendable, CaseIterable {
     case tokenIsEpoch = "token-is-epoch"
     /// Members are adopted while nodes may still hold leases of the epoch before (F2).
     case adoptDraining = "adopt-draining"
+    /// Whoever has a member's name and token may be published to and fenced (H4).
+    case strangerMember = "stranger-member"
     /// One fenced member of three is thought enough.
     case fenceOne = "fence-one"
 

@@ -141,13 +141,15 @@ package final class AuthorityMembers: Sendable {
 
     // MARK: Writing
 
-    /// Publishes entries; false where it failed or nobody knows.
+    /// Publishes entries to the process that was adopted; false where it failed or nobody knows.
     func publish(_ member: AuthorityMember, _ entries: [RevocationEntry]) async -> Bool {
-        await script(
+        guard let identity = member.identity else { return false }
+        return await script(
             AuthorityScripts.publish,
             keys: [AuthorityScripts.head, AuthorityScripts.log],
             member,
-            entries.map { .bytes($0.packed) }
+            [.text(identity.runID), .text(identity.replicationID)]
+                + entries.map { .bytes($0.packed) }
         )
     }
 

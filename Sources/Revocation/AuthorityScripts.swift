@@ -1,5 +1,6 @@
 // What is kept in a member, and the scripts that write it (revocation.md 1.4). `rv:head` is
 // "<token>:<position>"; `rv:log` is a stream whose ids are dense: 1-0, 2-0, 3-0.
+import Primitives
 import Redis
 
 /// Keys and scripts of a member.
@@ -7,7 +8,22 @@ enum AuthorityScripts {
     static let head = "rv:head"
     static let log = "rv:log"
 
-    /// Appends entries under the token, or says that the token is not there.
+    /// Who answers: its `run_id` and its `master_replid`.
+    private static let identify: String = {
+        #if DEBUG
+        if Mutant.active == .strangerMember { return "local run, past = ARGV[2], ARGV[3]" }
+        #endif
+        return """
+            local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+            local past = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+            """
+    }()
+
+    /// Appends entries under the token; refuses where the token is not there, or where this is not
+    /// the process that was adopted, with its history.
+    ///
+    /// Another one may have both name and token, from a snapshot: those who are still connected to
+    /// the process that was adopted would not hear of what it takes (H4).
     static let publish = RedisScript(
         name: "authority.publish",
         source: """
@@ -17,8 +33,12 @@ enum AuthorityScripts {
             if string.sub(h, 1, i - 1) ~= ARGV[1] then
                 return redis.error_reply('WRONGTOK another token')
             end
+            \(identify)
+            if run ~= ARGV[2] or past ~= ARGV[3] then
+                return redis.error_reply('STRANGER not the process that was adopted')
+            end
             local p = tonumber(string.sub(h, i + 1))
-            for k = 2, #ARGV do
+            for k = 4, #ARGV do
                 p = p + 1
                 redis.call('XADD', KEYS[2], 'MAXLEN', '~', 1200000,
                     string.format('%.0f', p) .. '-0', 'e', ARGV[k])
@@ -30,17 +50,17 @@ enum AuthorityScripts {
 
     /// Takes the token away; afterwards it is provably not there.
     ///
-    /// Where there is no such token only the process that was adopted can vouch for that: the name
-    /// of a member may lead to another server from here than from the nodes that read it.
+    /// Only the process that was adopted can vouch for that: the name of a member may lead to
+    /// another server from here than from the nodes that read it, and that one may have the token
+    /// from a snapshot. It loses it too, but that proves nothing.
     static let fence = RedisScript(
         name: "authority.fence",
         source: """
             local h = redis.call('GET', KEYS[1])
             if h and string.sub(h, 1, #ARGV[1] + 1) == ARGV[1] .. ':' then
                 redis.call('DEL', KEYS[1])
-                return 1
             end
-            local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+            \(identify)
             if run ~= ARGV[2] then
                 return redis.error_reply('STRANGER not the process that was adopted')
             end

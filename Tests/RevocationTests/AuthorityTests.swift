@@ -2,7 +2,6 @@
 // them. What is asked each time is the same: is a token good where it must be, and is it refused on
 // every node as soon as its revocation has been acknowledged (W1, S1)?
 import ClusterKit
-import Glibc
 import Logging
 import Postgres
 import Primitives
@@ -240,37 +239,6 @@ import Testing
             #expect(MonotonicInstant.now - begun >= .seconds(1))
             #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
             #expect(try await cluster.text("SELECT state FROM revocation_authority") == "pg")
-        }
-    }
-
-    /// The name of the member leads to another server from where the operator closes the epoch.
-    @Test func `A fence on another server of the same name fences nobody (F2, H2, A4)`()
-        async throws
-    {
-        let (one, other) = (try await RedisServer.start(), try await RedisServer.start())
-        let link = one.folder + "/member.sock"
-        try #require(symlink(one.socket, link) == 0)
-        let lease = Duration.seconds(3)
-        let settings = [
-            "authority.members": "unix://\(link)", "authority.lease": "3s",
-            "authority.poll_limit": "5s", "authority.publish_limit": "5s",
-        ]
-        let cut = ["authority.members": "unix:///nowhere/redis.sock"]
-        try await Cluster.run(2, set: settings, only: [1: cut]) { cluster in
-            _ = try await cluster.signUp()
-            _ = try await cluster.nodes[0].keeper.adopt()
-            let pair = try await cluster.signIn()
-            #expect(try await cluster.isGoodEverywhere(pair.accessToken))
-            unlink(link)
-            try #require(symlink(other.socket, link) == 0)
-            try await settle(cluster.nodes[0])
-            try await cluster.nodes[0].readIndex.renew()
-            let begun = MonotonicInstant.now
-            #expect(try await cluster.authority(.close).state == "pg")
-            // The second node acknowledges at once: PostgreSQL is the authority.
-            try await cluster.logOut(pair, on: 1)
-            #expect(try await cluster.isRevokedEverywhere(pair.accessToken))
-            #expect(MonotonicInstant.now - begun >= lease)
         }
     }
 
