@@ -170,6 +170,9 @@ init {
   byte x = 0;
   atomic {
     inc[0] = 1;
+    /* The nodes read both before anything was revoked. */
+    do :: x < NR -> lease[x] = 1; x++ :: else -> break od;
+    x = 0;
     do :: x < NP -> run Revoker(x); x++ :: else -> break od;
     x = 0;
     do :: x < NR -> run Node(x); x++ :: else -> break od;
