@@ -134,12 +134,12 @@ extension AuthoritySimulation {
         guard let reply else {
             let head = answer(node, batch, order)
             let isWhole = fault != .splitsThePoll
-            let asked = isWhole ? range(head, order) : head
-            jobs.append((node, .poll(batch, order, asked, isWhole: isWhole)))
+            let told = isWhole ? range(node, head, order) : head
+            jobs.append((node, .poll(batch, order, told, isWhole: isWhole)))
             return
         }
         guard isWhole else {
-            jobs.append((node, .poll(batch, order, range(reply, order), isWhole: true)))
+            jobs.append((node, .poll(batch, order, range(node, reply, order), isWhole: true)))
             return
         }
         var told = reply
@@ -156,8 +156,9 @@ extension AuthoritySimulation {
         _ batch: ReadIndexCore.Batch,
         _ order: AuthorityCore.Order
     ) -> AuthorityCore.Reply {
-        let member = members[place(of: order.member)]
-        let connection = nodes[node].connections[place(of: order.member)]
+        let place = place(of: order.member)
+        let member = members[asked(by: node, place)]
+        let connection = nodes[node].connections[place]
         let isKnown = order.checked.contains(connection)
         return AuthorityCore.Reply(
             connection: connection,
@@ -173,18 +174,29 @@ extension AuthoritySimulation {
         of member: SimulatedMember,
         as adopted: AuthorityMember
     ) -> MemberIdentity {
-        guard fault == .checksNoToken || fault == .tokenIsEpoch else { return member.identity }
-        return adopted.identity ?? member.identity
+        switch fault {
+        case .checksNoToken, .tokenIsEpoch, .asksStrangers: adopted.identity ?? member.identity
+        default: member.identity
+        }
+    }
+
+    /// Whether this is the process that was adopted, as the scripts compare it.
+    private mutating func isAdopted(_ found: SimulatedMember, _ member: AuthorityMember) -> Bool {
+        let isAdopted = member.identity.map { $0 == identity(of: found, as: member) } ?? false
+        if !isAdopted, found.token == member.token { strangers += 1 }
+        return isAdopted
     }
 
     /// Adds what stands in the log behind the position that was asked for.
     private func range(
+        _ node: Int,
         _ head: AuthorityCore.Reply,
         _ order: AuthorityCore.Order
     ) -> AuthorityCore.Reply {
         guard let after = order.after else { return head }
         let limit = 3
-        let entries = members[place(of: order.member)].entries(after: after, limit: limit)
+        let asked = asked(by: node, place(of: order.member))
+        let entries = members[asked].entries(after: after, limit: limit)
         return AuthorityCore.Reply(
             connection: head.connection,
             echo: head.echo,
@@ -223,8 +235,9 @@ extension AuthoritySimulation {
             let event = AuthorityCore.Event.inspected(member.token, finding, head: head, at: begun)
             return perform(node, nodes[node].authority.step(event))
         }
-        guard nodes[node].reaches[place(of: member)], !isLost else { return }
-        let found = members[place(of: member)]
+        let place = place(of: member)
+        guard nodes[node].reaches[place], !isLost else { return }
+        let found = members[written(by: node, place)]
         let fit = MemberFinding.fit(identity(of: found, as: member))
         jobs.append((node, .inspect(member, begun, fit, found.token)))
     }
@@ -290,8 +303,12 @@ extension AuthoritySimulation {
             // Given up, and on its way still.
             jobs.append((node, .publish(0, member, bits, nil)))
         } else if !isLost || nodes[node].reaches[place] {
+            let process = written(by: node, place)
             let checks = fault != .checksNoToken
-            let isTaken = members[place].publish(member.token, bits, checksToken: checks)
+            let isStranger = !isAdopted(members[process], member)
+            let isTaken =
+                (!isStranger || fault == .publishesToStrangers)
+                && members[process].publish(member.token, bits, checksToken: checks)
             if !isLost {
                 jobs.append((node, .publish(ticket, member, bits, isTaken)))
                 return
@@ -317,12 +334,14 @@ extension AuthoritySimulation {
             if isFenced, fault == .fencesOneOfThree { pretendFenced(node, ticket) }
             return
         }
-        let isReached = nodes[node].reaches[place(of: member)]
+        let place = place(of: member)
+        let process = written(by: node, place)
+        let isReached = nodes[node].reaches[place]
         let isLost = isLost
-        if isReached, !isLost || dice.below(2) == 0 {
-            members[place(of: member)].fence(member.token)
-        }
-        jobs.append((node, .fence(ticket, member, isReached && !isLost)))
+        // A stranger loses the token too, but vouches for nothing.
+        let counts = fault == .fencesStrangers || isAdopted(members[process], member)
+        if isReached, !isLost || dice.below(2) == 0 { members[process].fence(member.token) }
+        jobs.append((node, .fence(ticket, member, isReached && !isLost && counts)))
     }
 
     /// Whether a fence of this ticket may still succeed.
@@ -398,11 +417,12 @@ extension AuthoritySimulation {
             let text = fault == .tokenIsEpoch ? "e\(epoch)-\(place)" : "t\(nextToken)"
             let token = MemberToken(text: text)
             let isReached = nodes[node].reaches[place] && !isLost
-            if isReached { members[place].adopt(token) }
+            let process = written(by: node, place)
+            if isReached { members[process].adopt(token) }
             let member = AuthorityMember(
                 endpoint: "\(place)",
                 token: token,
-                identity: isReached ? members[place].identity : nil
+                identity: isReached ? members[process].identity : nil
             )
             jobs.append((node, .adopt(epoch, from: first, adopted + [member])))
             return

@@ -14,10 +14,15 @@ enum PlotMove {
     case adopt(Int, others: Bool)
     /// A node loses the first machines but for so many of them.
     case cut(Int, sparing: Int)
+    /// Each of the first machines gets a copy, and to it the writer of a node is led, or who asks.
+    case leadWriter(Int)
+    case leadAsker(Int)
     /// From here on messages of a kind take much longer than others.
     case slow(SimulatedJob.Kind)
     /// Nothing until members are in force.
     case adopted
+    /// Nothing until PostgreSQL is the authority.
+    case drained
     /// Nothing until a member has answered a node that does not know it yet.
     case answered(Int)
     /// Nothing until so many revocations are acknowledged.
@@ -40,6 +45,12 @@ enum Plot: CaseIterable {
     case waits
     /// What was told is gone, and something else is told.
     case forgets
+    /// Who revokes is led to copies of the members, which others ask as they are.
+    case publishesAstray
+    /// Who closes an epoch is, and the next revocation needs no members.
+    case fencesAstray
+    /// Who asks is.
+    case asksAstray
 
     var moves: [PlotMove] {
         switch self {
@@ -57,6 +68,15 @@ enum Plot: CaseIterable {
             ]
         case .waits:
             [.freeze, .cut(1, sparing: 0), .revoke(1), .acknowledged(1), .arrive(0), .arrive(0)]
+        case .publishesAstray:
+            [.leadWriter(1), .revoke(1), .acknowledged(1), .arrive(0), .arrive(0)]
+        case .fencesAstray:
+            [
+                .leadWriter(1), .suspect(1), .drained, .revoke(1), .acknowledged(1), .arrive(0),
+                .arrive(0),
+            ]
+        case .asksAstray:
+            [.leadAsker(0), .revoke(1), .acknowledged(1), .arrive(0), .arrive(0)]
         case .forgets:
             [
                 .revoke(1), .acknowledged(1), .forget, .arrive(0), .revoke(1), .acknowledged(2),
@@ -79,7 +99,18 @@ extension AuthoritySimulation {
             beginAdoption(node, from: others ? size : 0)
         case .cut(let node, let spared):
             for place in 0..<size { nodes[node].reaches[place] = place < spared }
+        case .leadWriter(let node), .leadAsker(let node):
+            for place in 0..<size {
+                copy(place)
+                nodes[node].isLedAway[place] = true
+                if case .leadWriter = move {
+                    connectWriter(node, place)
+                } else {
+                    reconnect(node, place)
+                }
+            }
         case .slow(let kind): slow = kind
+        case .drained: guard primary.authority.state == .pg else { return false }
         case .adopted: guard primary.authority.state == .redis else { return false }
         case .answered(let node):
             let isAnswered = jobs.contains { $0.node == node && $0.job.kind == .answer }

@@ -25,6 +25,11 @@ struct SimulatedNode {
     /// The last answer of each member, for a connection that is out of step.
     var lastReply: [AuthorityCore.Reply?] = Array(repeating: nil, count: 6)
     var reaches = Array(repeating: true, count: 6)
+    /// The members whose name leads to their second process from here, for who connects anew.
+    var isLedAway = Array(repeating: false, count: 6)
+    /// The members whose second process the connections for asking, and those for writing, are to.
+    var asksSecond = Array(repeating: false, count: 6)
+    var writesSecond = Array(repeating: false, count: 6)
     var nextWaiter: ReadIndexCore.Waiter = 0
     var nextTicket: RevokerCore.Ticket = 0
     var stale: SimulatedPrimary?
@@ -92,7 +97,9 @@ struct AuthoritySimulation {
     var now: Int64 = 1_000
     var primary = SimulatedPrimary()
     var standby = SimulatedPrimary()
+    /// The processes: the first of each member, then the second of each, which nobody has in mind.
     var members: [SimulatedMember]
+    var runs: Int
     var nodes = [SimulatedNode(), SimulatedNode()]
     var jobs: [(node: Int, job: SimulatedJob)] = []
     var nextBit: UInt64 = 1
@@ -105,6 +112,8 @@ struct AuthoritySimulation {
     var acknowledgements = 0
     var adoptions = 0
     var failovers = 0
+    /// How often a stranger with the token was told to take something or to vouch for something.
+    var strangers = 0
     /// Why epochs were distrusted.
     var distrusts: [Distrust] = []
     /// The first check that was answered too early.
@@ -114,7 +123,8 @@ struct AuthoritySimulation {
         self.fault = fault
         self.size = size
         dice = Dice(seed: seed)
-        members = Array(repeating: SimulatedMember(), count: 2 * size)
+        runs = 4 * size
+        members = (0..<4 * size).map { SimulatedMember(run: $0) }
         nodes[1].clockOffset = 500
         calm = [1, 1, 4][dice.below(3)]
         rarity = [12, 40, 400][dice.below(3)]
@@ -277,18 +287,22 @@ struct AuthoritySimulation {
 
     /// What befalls the world.
     private mutating func strike(_ node: Int) {
-        let member = dice.below(members.count)
-        switch dice.below(10) {
+        let member = dice.below(2 * size)
+        switch dice.below(14) {
         case 0: nodes[node].reaches[member].toggle()
         case 1: crash(member)
         case 2: members[member].trim()
-        case 3 where dice.below(2) == 0: failOver()
+        case 3: failOver()
         case 4: standby = primary
         case 5...6 where fault == .frozenClock: nodes[0].frozenAt = nodes[0].frozenAt ?? now
         case 5...6 where fault == .forgetfulMember: members[member].forgetSome()
-        case 7: cut(node, from: Array(members.indices))
+        case 7: cut(node, from: Array(0..<2 * size))
         case 8: cut(node, from: Array(member / size * size..<(member / size + 1) * size))
-        case 9: cut(node, from: members.indices.filter { $0 != member })
+        case 9: cut(node, from: (0..<2 * size).filter { $0 != member })
+        case 10: copy(member)
+        case 11: nodes[node].isLedAway[member].toggle()
+        case 12: reconnect(node, member)
+        case 13: connectWriter(node, member)
         default: break
         }
     }
@@ -299,12 +313,37 @@ struct AuthoritySimulation {
         for index in members { nodes[node].reaches[index] = isReached }
     }
 
+    /// One of the processes of a member crashes, mostly the first.
     private mutating func crash(_ member: Int) {
-        members[member].crash()
+        let isSecond = dice.below(3) == 0
+        runs += 1
+        members[process(member, isSecond)].crash(run: runs)
         for node in nodes.indices {
-            nodes[node].connections[member] += 1
-            nodes[node].lastReply[member] = nil
+            if nodes[node].asksSecond[member] == isSecond { reconnect(node, member) }
+            if nodes[node].writesSecond[member] == isSecond { connectWriter(node, member) }
         }
+    }
+
+    /// The second process of a member starts from a snapshot of the first.
+    mutating func copy(_ member: Int) {
+        runs += 1
+        members[process(member, true)].copy(members[process(member, false)], run: runs)
+        for node in nodes.indices {
+            if nodes[node].asksSecond[member] { reconnect(node, member) }
+            if nodes[node].writesSecond[member] { connectWriter(node, member) }
+        }
+    }
+
+    /// Where the first or the second process of a member is found.
+    func process(_ member: Int, _ isSecond: Bool) -> Int { isSecond ? 2 * size + member : member }
+
+    /// The process that a node asks, or writes to.
+    func asked(by node: Int, _ member: Int) -> Int {
+        process(member, nodes[node].asksSecond[member])
+    }
+
+    func written(by node: Int, _ member: Int) -> Int {
+        process(member, nodes[node].writesSecond[member])
     }
 
     private mutating func failOver() {
@@ -390,6 +429,12 @@ struct AuthoritySimulation {
     mutating func reconnect(_ node: Int, _ member: Int) {
         nodes[node].connections[member] += 1
         nodes[node].lastReply[member] = nil
+        nodes[node].asksSecond[member] = nodes[node].isLedAway[member]
+    }
+
+    /// The connection for publishing, fencing, looking and adopting is another one.
+    mutating func connectWriter(_ node: Int, _ member: Int) {
+        nodes[node].writesSecond[member] = nodes[node].isLedAway[member]
     }
 
     // MARK: What the revoker wants

@@ -17,6 +17,9 @@ enum AuthorityFault: String, CaseIterable, Sendable {
     case writeQuorumOne
     case tokenIsEpoch
     case fencesOneOfThree
+    case publishesToStrangers
+    case fencesStrangers
+    case asksStrangers
     case readsStaleReplica
     case skipsXmin
     case ignoresEcho
@@ -110,16 +113,19 @@ enum SimulatedEntry {
     }
 }
 
-/// One member.
+/// One process that is a member, or could be.
 struct SimulatedMember {
     private(set) var token: MemberToken?
     private(set) var position: UInt64 = 0
     private(set) var log: [(position: UInt64, bit: UInt64)] = []
-    private(set) var runs = 1
+    /// No two processes have the same, nor one before and after a crash.
+    private(set) var run: Int
+    /// Which history it holds; a copy goes on with that of the original.
+    private(set) var past: Int
 
-    var identity: MemberIdentity {
-        MemberIdentity(runID: "\(runs)", replicationID: "\(runs)")
-    }
+    init(run: Int) { (self.run, past) = (run, run) }
+
+    var identity: MemberIdentity { MemberIdentity(runID: "\(run)", replicationID: "\(past)") }
 
     mutating func publish(_ token: MemberToken, _ bits: UInt64, checksToken: Bool) -> Bool {
         guard !checksToken || self.token == token else { return false }
@@ -134,9 +140,12 @@ struct SimulatedMember {
 
     mutating func adopt(_ token: MemberToken) { (self.token, position, log) = (token, 0, []) }
 
-    mutating func crash() {
-        (token, position, log) = (nil, 0, [])
-        runs += 1
+    mutating func crash(run: Int) { self = SimulatedMember(run: run) }
+
+    /// Another process starts from a snapshot of `original`, token included.
+    mutating func copy(_ original: SimulatedMember, run: Int) {
+        self = original
+        self.run = run
     }
 
     mutating func trim() { log.removeFirst(min(log.count, 2)) }
