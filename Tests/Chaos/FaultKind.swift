@@ -30,6 +30,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     case flushMembers = "flush members"
     case fillMembers = "members out of memory"
     case moveMembers = "move members, and leave a node behind"
+    case strayMembers = "lead a node to copies of members"
     case cutMembers = "cut a node from members"
     case delayMembers = "delay members"
     case spreadMembers = "members near for some nodes and far for others"
@@ -56,7 +57,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .holdRequests, .holdReplies, .delay, .reset, .halfClose, .refuse, .lapseLease: .link
         case .freezeRedis, .killRedis: .cache
         case .freezeMembers, .killMember, .restoreMember, .demoteMember, .flushMembers,
-            .fillMembers, .moveMembers:
+            .fillMembers, .moveMembers, .strayMembers:
             .members
         case .cutMembers, .delayMembers, .spreadMembers, .resetMembers: .memberLink
         }
@@ -73,7 +74,7 @@ enum FaultKind: String, CaseIterable, Sendable {
             .reset:
             3
         case .killMember, .restoreMember, .demoteMember, .flushMembers, .fillMembers,
-            .moveMembers, .lapseLease:
+            .moveMembers, .strayMembers, .lapseLease:
             3
         case .freezeMembers, .cutMembers, .delayMembers, .spreadMembers, .stepClock: 5
         }

@@ -54,6 +54,37 @@ final class Members: Sendable {
         return server(member)
     }
 
+    /// The other server of a member, to which its name does not lead.
+    func other(_ member: Int) -> RedisServer {
+        servers[places.withLock { ($0[member] + count) % (count * 2) }]
+    }
+
+    /// What nodes have connections of their own for.
+    enum Use: String, CaseIterable {
+        /// Asking; the last command is that for the head.
+        case asking = "get"
+        /// Publishing and fencing.
+        case writing = "evalsha"
+    }
+
+    /// The ports from which the nodes' connections come that were used so last.
+    func connections(to member: Int, _ use: Use) throws -> [Int] {
+        let server = server(member)
+        let log = "\(server.folder)/clients"
+        let words = ["timeout", "5", "redis-cli", "-s", server.socket, "client", "list"]
+        guard try ChildProcess.launch(words, log: log).wait() == 0 else {
+            throw ChaosError("redis-cli client list")
+        }
+        defer { unlink(log) }
+        return PrivateFolder.read(log).split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ")
+            guard fields.contains("user=\(Self.user)"), fields.contains("cmd=\(use.rawValue)"),
+                let address = fields.first(where: { $0.hasPrefix("addr=") })
+            else { return nil }
+            return address.split(separator: ":").last.flatMap { Int($0) }
+        }
+    }
+
     /// Runs a command on a member.
     func command(_ member: Int, _ words: String...) throws {
         let status = try ChildProcess.launch(
@@ -68,9 +99,7 @@ final class Members: Sendable {
 
     /// Makes the other server of a member start from that file, or empty where there is none.
     func prepare(_ member: Int) async throws {
-        let (from, other) = places.withLock { places in
-            (servers[places[member]], servers[(places[member] + count) % (count * 2)])
-        }
+        let (from, other) = (server(member), other(member))
         try await other.kill()
         rename("\(from.folder)/dump.rdb", "\(other.folder)/dump.rdb")
         try await other.restart()

@@ -31,6 +31,7 @@ extension Strike {
         case .restoreMember: try await restore(victims)
         case .demoteMember: try await demote(victims[0])
         case .moveMembers: try await move()
+        case .strayMembers: try await stray()
         case .flushMembers:
             for member in victims { await attempt { try members.command(member, "FLUSHALL") } }
         case .fillMembers:
@@ -109,6 +110,30 @@ extension Strike {
             try await pause(plan.lease / 6...plan.lease)
         }
         for member in moved { rig.proxy.reset(Rig.route(of: node, toMember: member)) }
+    }
+
+    /// The names of most members lead one node to copies of them, token included, in what it asks
+    /// or in what it writes; everything else stays with the members (H4).
+    private mutating func stray() async throws {
+        let members = rig.members
+        let strayed = (0..<members.count).shuffled(using: &dice).prefix(members.count / 2 + 1)
+        let use = dice.choose(Members.Use.allCases.map { ($0, weight: 1) })
+        history.note("strayed \(Array(strayed)), \(use)")
+        for member in strayed { await attempt { try members.save(member) } }
+        for member in strayed { try await members.prepare(member) }
+        for member in strayed {
+            let (rig, route) = (rig, Rig.route(of: node, toMember: member))
+            rig.proxy.lead(route, to: members.other(member).port)
+            await attempt {
+                rig.proxy.reset(route, from: try members.connections(to: member, use))
+            }
+        }
+        try await pause(plan.lease / 6...plan.lease)
+        for member in strayed {
+            let route = Rig.route(of: node, toMember: member)
+            rig.proxy.lead(route, to: members.server(member).port)
+            rig.proxy.reset(route)
+        }
     }
 
     mutating func strikeMemberLink() async throws {

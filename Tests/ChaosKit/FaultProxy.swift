@@ -33,6 +33,8 @@ package final class FaultProxy: Sendable {
         var upstream: [Int] = []
         /// Routes whose connections are to be reset, once.
         var resets: Set<Int> = []
+        /// The same for single connections, by the port that their server sees.
+        var portResets: [Int: Set<Int>] = [:]
         /// Routes whose clients are told that the server has nothing more to say.
         var halfCloses: Set<Int> = []
         /// Connections of which it has been found out whose they are.
@@ -96,6 +98,11 @@ package final class FaultProxy: Sendable {
     /// Resets all connections of a route.
     package func reset(_ route: Int) { shared.withLock { _ = $0.resets.insert(route) } }
 
+    /// Resets those connections of a route that come to the server from one of `ports`.
+    package func reset(_ route: Int, from ports: [Int]) {
+        shared.withLock { $0.portResets[route, default: []].formUnion(ports) }
+    }
+
     /// Ends the replies of a route's connections, while requests still flow.
     package func halfClose(_ route: Int) { shared.withLock { _ = $0.halfCloses.insert(route) } }
 
@@ -113,15 +120,26 @@ package enum Sockets {
         let descriptor = make()
         var one: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(4))
-        var address = address(port: 0)
+        let address = address(port: 0)
+        let isBound = withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isBound, Glibc.listen(descriptor, 256) == 0 else { throw Failure(what: "listen") }
+        return (descriptor, localPort(descriptor))
+    }
+
+    /// The port at this end; 0 for none.
+    static func localPort(_ descriptor: Int32) -> Int {
+        var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isFound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+                getsockname(descriptor, $0, &length) == 0
             }
         }
-        guard isFound, Glibc.listen(descriptor, 256) == 0 else { throw Failure(what: "listen") }
-        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
+        return isFound ? Int(UInt16(bigEndian: address.sin_port)) : 0
     }
 
     /// A non-blocking connection that is being made; nil where it was refused at once.

@@ -20,6 +20,8 @@ private final class Link {
     let route: Int
     let client: Int32
     let server: Int32
+    /// The port that the server sees.
+    let port: Int
     var streams = [Stream(), Stream()]
     var isDead = false
 
@@ -27,6 +29,7 @@ private final class Link {
         self.route = route
         self.client = client
         self.server = server
+        port = Sockets.localPort(server)
     }
 }
 
@@ -39,24 +42,19 @@ final class ProxyLoop {
 
     func run() {
         while true {
-            let (faults, upstream, resets, halves, isStopped) = proxy.shared.withLock { shared in
+            let shared = proxy.shared.withLock { shared in
                 defer {
                     shared.resets = []
+                    shared.portResets = [:]
                     shared.halfCloses = []
                 }
-                return (
-                    shared.faults, shared.upstream, shared.resets, shared.halfCloses,
-                    shared.isStopped
-                )
+                return shared
             }
-            if isStopped { break }
-            for link in links where resets.contains(link.route) { reset(link) }
-            for link in links where halves.contains(link.route) {
-                link.streams[FaultProxy.Direction.replies.rawValue].isShut = true
-                shutdown(link.client, Int32(SHUT_WR))
-            }
+            if shared.isStopped { break }
+            breakLinks(shared)
+            let faults = shared.faults
             wait(faults)
-            accept(faults, upstream)
+            accept(faults, shared.upstream)
             let now = nanoseconds()
             for link in links {
                 for direction in FaultProxy.Direction.allCases {
@@ -75,6 +73,17 @@ final class ProxyLoop {
             close(link.server)
         }
         for entrance in proxy.entrances { close(entrance.descriptor) }
+    }
+
+    private func breakLinks(_ shared: FaultProxy.Shared) {
+        for link in links {
+            let ports = shared.portResets[link.route] ?? []
+            if shared.resets.contains(link.route) || ports.contains(link.port) { reset(link) }
+            if shared.halfCloses.contains(link.route) {
+                link.streams[FaultProxy.Direction.replies.rawValue].isShut = true
+                shutdown(link.client, Int32(SHUT_WR))
+            }
+        }
     }
 
     /// Sleeps until something can be read, or for a millisecond where something is held back.
