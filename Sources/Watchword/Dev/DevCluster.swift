@@ -153,7 +153,7 @@ final class DevCluster: Sendable {
             let port = plan.ports(ofNode: index + 1).management
             while await !isReady(port) {
                 try Task.checkCancellation()
-                try refuseEnded()
+                try await refuseEnded()
                 guard !deadline.hasPassed else {
                     throw LocalServerError(
                         "\(node.name) was not ready within \(plan.nodePatience.wholeSeconds) "
@@ -215,9 +215,12 @@ final class DevCluster: Sendable {
         }
     }
 
-    private func refuseEnded() throws {
+    private func refuseEnded() async throws {
         for child in children {
-            if let status = child.exitStatus { throw Self.unexpectedEnd(child, status) }
+            guard let status = child.exitStatus else { continue }
+            // Its last words may still be on their way.
+            await child.settle()
+            throw Self.unexpectedEnd(child, status)
         }
     }
 
