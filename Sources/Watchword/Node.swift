@@ -48,6 +48,7 @@ struct Node: Sendable {
         _ settings: Settings,
         clock: WallClock = .system,
         entropy: Entropy = .system,
+        database adjust: (inout PostgresConfiguration) -> Void = { _ in },
         log: @escaping @Sendable (String) -> Logger
     ) throws -> Node {
         guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
@@ -56,8 +57,10 @@ struct Node: Sendable {
         let loopCount = loops == 0 ? System.coreCount : loops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loopCount)
         let threads = NIOThreadPool(numberOfThreads: 2)
+        var database = settings.server.postgres(loops: loopCount)
+        adjust(&database)
         let pool = PostgresPool(
-            configuration: settings.server.postgres(loops: loopCount),
+            configuration: database,
             eventLoopGroup: group,
             threadPool: threads,
             logger: log("watchword.postgres"),

@@ -137,7 +137,17 @@ package struct Cluster: Sendable {
                 base(database, redis, master)
                     .merging(set) { $1 }.merging(only[index] ?? [:]) { $1 }
             )
-            return TestNode(node: try Node.make(settings, clock: clock.wall, log: quiet))
+            let node = try Node.make(
+                settings,
+                clock: clock.wall,
+                database: { database in
+                    // A busy machine is not to look like a lost database.
+                    database.statementDeadline = .seconds(60)
+                    database.waitLimit = .seconds(60)
+                },
+                log: quiet
+            )
+            return TestNode(node: node)
         }
         let sql = makePool(database.connection, nodes[0].node)
         let cluster = Cluster(
@@ -215,8 +225,8 @@ package struct Cluster: Sendable {
 
     private static func makePool(_ connection: String, _ node: Node) -> PostgresPool {
         var configuration = PostgresConfiguration(connection)
-        configuration.statementDeadline = .seconds(60)
-        configuration.waitLimit = .seconds(60)
+        configuration.statementDeadline = .seconds(180)
+        configuration.waitLimit = .seconds(180)
         configuration.lockTimeout = .seconds(60)
         return PostgresPool(
             configuration: configuration,

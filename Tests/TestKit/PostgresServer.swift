@@ -106,8 +106,8 @@ package final class PostgresServer: Sendable {
         var configuration = PostgresConfiguration(
             "host=\(folder) port=\(port) user=postgres dbname=postgres target_session_attrs=any"
         )
-        configuration.statementDeadline = .seconds(60)
-        configuration.waitLimit = .seconds(60)
+        configuration.statementDeadline = .seconds(180)
+        configuration.waitLimit = .seconds(180)
         admin = PostgresPool(
             configuration: configuration,
             eventLoopGroup: .singleton,
