@@ -7,7 +7,8 @@ import Revocation
 import TestKit
 import Testing
 
-@Suite struct AuthoritySimulationTests {
+// One after the other: each keeps a core busy.
+@Suite(.serialized) struct AuthoritySimulationTests {
     private static let steps = 160
     /// Within so many schedules each fault must be noticed.
     private static let patience: UInt64 = 10_000

@@ -2,7 +2,7 @@
 import TestKit
 import Testing
 
-@Suite struct SimulationTests {
+@Suite(.serialized) struct SimulationTests {
     /// What came of many schedules.
     private struct Tally {
         var (answers, failovers) = (0, 0)
