@@ -239,7 +239,8 @@ proctype Node() {
      :: else -> skip
      fi;
      if
-     :: n >= READERS -> mem = mem | got
+     :: atomic { (n >= READERS && e == 1) -> mem = mem | got }
+     :: atomic { (n >= READERS && e > 1) -> mem = mem | got; e = e }    /* adopted: models/run */
      :: else ->
         atomic {
           mem = mem | committed;                                /* one snapshot */

@@ -140,7 +140,11 @@ proctype Node(byte i) {
      atomic { e = lease[i]; k = linst[i] };                     /* the one test of the lease */
      if
      :: e != 0 -> atomic {
-          if :: VALID(k, e) -> mem[i] = mem[i] | has[k]; good = true :: else -> skip fi }
+          if
+          :: VALID(k, e) -> mem[i] = mem[i] | has[k]; good = true
+          :: else -> skip
+          fi;
+          if :: (good && e > 1) -> e = e :: else -> skip fi }           /* adopted: models/run */
      :: true -> skip                                            /* none, or unreachable */
      fi;
      if

@@ -11,7 +11,7 @@ core.register_action("watchword", { "http-req" }, function(txn)
     }
     -- Without its key /verify cannot tell a WebSocket, which needs an origin of ours, from a page.
     for _, name in ipairs({
-        "authorization", "cookie", "x-csrf-token", "origin", "sec-websocket-key",
+        "authorization", "cookie", "x-csrf-token", "x-org", "origin", "sec-websocket-key",
     }) do
         local values = seen[name]
         if values then
