@@ -48,7 +48,7 @@ final class Members: Sendable {
     func server(_ member: Int) -> RedisServer { servers[places.withLock { $0[member] }] }
 
     /// Gives the name of a member to its other server, which has nothing, or what it had when the
-    /// name last led to it.
+    /// name last led to it, or what the member had when it was copied there.
     func move(_ member: Int) -> RedisServer {
         places.withLock { $0[member] = ($0[member] + count) % (count * 2) }
         return server(member)
@@ -57,32 +57,6 @@ final class Members: Sendable {
     /// The other server of a member, to which its name does not lead.
     func other(_ member: Int) -> RedisServer {
         servers[places.withLock { ($0[member] + count) % (count * 2) }]
-    }
-
-    /// What nodes have connections of their own for.
-    enum Use: String, CaseIterable {
-        /// Asking; the last command is that for the head.
-        case asking = "get"
-        /// Publishing and fencing.
-        case writing = "evalsha"
-    }
-
-    /// The ports from which the nodes' connections come that were used so last.
-    func connections(to member: Int, _ use: Use) throws -> [Int] {
-        let server = server(member)
-        let log = "\(server.folder)/clients"
-        let words = ["timeout", "5", "redis-cli", "-s", server.socket, "client", "list"]
-        guard try ChildProcess.launch(words, log: log).wait() == 0 else {
-            throw ChaosError("redis-cli client list")
-        }
-        defer { unlink(log) }
-        return PrivateFolder.read(log).split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: " ")
-            guard fields.contains("user=\(Self.user)"), fields.contains("cmd=\(use.rawValue)"),
-                let address = fields.first(where: { $0.hasPrefix("addr=") })
-            else { return nil }
-            return address.split(separator: ":").last.flatMap { Int($0) }
-        }
     }
 
     /// Runs a command on a member.

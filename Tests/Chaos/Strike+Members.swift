@@ -117,22 +117,22 @@ extension Strike {
     private mutating func stray() async throws {
         let members = rig.members
         let strayed = (0..<members.count).shuffled(using: &dice).prefix(members.count / 2 + 1)
-        let use = dice.choose(Members.Use.allCases.map { ($0, weight: 1) })
-        history.note("strayed \(Array(strayed)), \(use)")
+        let isWriting = Bool.random(using: &dice)
+        history.note("strayed \(Array(strayed)) in what it \(isWriting ? "writes" : "asks")")
         for member in strayed { await attempt { try members.save(member) } }
         for member in strayed { try await members.prepare(member) }
         for member in strayed {
-            let (rig, route) = (rig, Rig.route(of: node, toMember: member))
+            let route = Rig.route(of: node, toMember: member)
             rig.proxy.lead(route, to: members.other(member).port)
-            await attempt {
-                rig.proxy.reset(route, from: try members.connections(to: member, use))
-            }
+            rig.proxy.reset(route, withScripts: isWriting)
         }
         try await pause(plan.lease / 6...plan.lease)
         for member in strayed {
             let route = Rig.route(of: node, toMember: member)
             rig.proxy.lead(route, to: members.server(member).port)
             rig.proxy.reset(route)
+            // Where the file was written late.
+            members.forgetSaved(member)
         }
     }
 

@@ -33,8 +33,9 @@ package final class FaultProxy: Sendable {
         var upstream: [Int] = []
         /// Routes whose connections are to be reset, once.
         var resets: Set<Int> = []
-        /// The same for single connections, by the port that their server sees.
-        var portResets: [Int: Set<Int>] = [:]
+        /// The same for those of them that have carried scripts, or that have not.
+        var scriptResets: Set<Int> = []
+        var plainResets: Set<Int> = []
         /// Routes whose clients are told that the server has nothing more to say.
         var halfCloses: Set<Int> = []
         /// Connections of which it has been found out whose they are.
@@ -98,9 +99,16 @@ package final class FaultProxy: Sendable {
     /// Resets all connections of a route.
     package func reset(_ route: Int) { shared.withLock { _ = $0.resets.insert(route) } }
 
-    /// Resets those connections of a route that come to the server from one of `ports`.
-    package func reset(_ route: Int, from ports: [Int]) {
-        shared.withLock { $0.portResets[route, default: []].formUnion(ports) }
+    /// Resets those connections of a route that have carried scripts of Redis, or those that have
+    /// not: nodes have some for what they write and others for what they ask.
+    package func reset(_ route: Int, withScripts: Bool) {
+        shared.withLock { shared in
+            if withScripts {
+                _ = shared.scriptResets.insert(route)
+            } else {
+                _ = shared.plainResets.insert(route)
+            }
+        }
     }
 
     /// Ends the replies of a route's connections, while requests still flow.
@@ -120,26 +128,15 @@ package enum Sockets {
         let descriptor = make()
         var one: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(4))
-        let address = address(port: 0)
-        let isBound = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isBound, Glibc.listen(descriptor, 256) == 0 else { throw Failure(what: "listen") }
-        return (descriptor, localPort(descriptor))
-    }
-
-    /// The port at this end; 0 for none.
-    static func localPort(_ descriptor: Int32) -> Int {
-        var address = sockaddr_in()
+        var address = address(port: 0)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isFound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                getsockname(descriptor, $0, &length) == 0
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
             }
         }
-        return isFound ? Int(UInt16(bigEndian: address.sin_port)) : 0
+        guard isFound, Glibc.listen(descriptor, 256) == 0 else { throw Failure(what: "listen") }
+        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
     }
 
     /// A non-blocking connection that is being made; nil where it was refused at once.

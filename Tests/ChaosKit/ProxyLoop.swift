@@ -20,8 +20,8 @@ private final class Link {
     let route: Int
     let client: Int32
     let server: Int32
-    /// The port that the server sees.
-    let port: Int
+    /// Whether a script of Redis was sent or called on it.
+    var hasScripts = false
     var streams = [Stream(), Stream()]
     var isDead = false
 
@@ -29,11 +29,13 @@ private final class Link {
         self.route = route
         self.client = client
         self.server = server
-        port = Sockets.localPort(server)
     }
 }
 
 final class ProxyLoop {
+    /// The commands of Redis that send scripts and call them.
+    private static let words = ["SCRIPT", "EVALSHA"].map { Array($0.utf8) }
+
     private let proxy: FaultProxy
     private var links: [Link] = []
     private var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -45,7 +47,8 @@ final class ProxyLoop {
             let shared = proxy.shared.withLock { shared in
                 defer {
                     shared.resets = []
-                    shared.portResets = [:]
+                    shared.scriptResets = []
+                    shared.plainResets = []
                     shared.halfCloses = []
                 }
                 return shared
@@ -77,8 +80,8 @@ final class ProxyLoop {
 
     private func breakLinks(_ shared: FaultProxy.Shared) {
         for link in links {
-            let ports = shared.portResets[link.route] ?? []
-            if shared.resets.contains(link.route) || ports.contains(link.port) { reset(link) }
+            let others = link.hasScripts ? shared.scriptResets : shared.plainResets
+            if shared.resets.union(others).contains(link.route) { reset(link) }
             if shared.halfCloses.contains(link.route) {
                 link.streams[FaultProxy.Direction.replies.rawValue].isShut = true
                 shutdown(link.client, Int32(SHUT_WR))
@@ -201,7 +204,11 @@ final class ProxyLoop {
         while !link.streams[index].isOver, link.streams[index].chunks.count < 256 {
             let count = recv(source, &buffer, buffer.count, 0)
             if count > 0 {
-                link.streams[index].chunks.append((ready, Array(buffer[..<count])))
+                let bytes = Array(buffer[..<count])
+                if index == FaultProxy.Direction.requests.rawValue, !link.hasScripts {
+                    link.hasScripts = Self.words.contains { bytes.firstRange(of: $0) != nil }
+                }
+                link.streams[index].chunks.append((ready, bytes))
             } else if count == 0 {
                 link.streams[index].isOver = true
             } else {

@@ -51,7 +51,7 @@ import Testing
         #expect(Self.receive(descriptor, 30_000) == "")
     }
 
-    @Test func `one connection of a route is reset, by the port that the server sees`()
+    @Test func `of a route those connections are reset that carry scripts, or the others`()
         async throws
     {
         var options = RedisServer.Options()
@@ -59,19 +59,20 @@ import Testing
         let redis = try await RedisServer.start(options)
         let proxy = try FaultProxy(upstream: [redis.port])
         defer { proxy.stop() }
-        let (one, two) = (try Self.connect(proxy.ports[0]), try Self.connect(proxy.ports[0]))
-        defer { for descriptor in [one, two] { close(descriptor) } }
-        #expect(send(one, "CLIENT INFO\r\n", 13, Int32(MSG_NOSIGNAL)) == 13)
-        var told = ""
-        while !told.hasSuffix("\n\r\n") { told += try #require(Self.receive(one, 30_000)) }
-        let address = try #require(told.split(separator: " ").first { $0.hasPrefix("addr=") })
-        let port = try #require(address.split(separator: ":").last.flatMap { Int($0) })
-        Self.ping(two)
-        #expect(Self.receive(two, 30_000) == "+PONG\r\n")
-        proxy.reset(0, from: [port])
-        #expect(Self.receive(one, 30_000) == "")
-        Self.ping(two)
-        #expect(Self.receive(two, 30_000) == "+PONG\r\n")
+        let ways = try (0..<3).map { _ in try Self.connect(proxy.ports[0]) }
+        defer { for descriptor in ways { close(descriptor) } }
+        for (descriptor, word) in zip(ways, ["SCRIPT FLUSH", "EVALSHA 0 0", "PING"]) {
+            let line = word + "\r\n"
+            #expect(send(descriptor, line, line.utf8.count, Int32(MSG_NOSIGNAL)) > 0)
+            #expect(Self.receive(descriptor, 30_000) != nil)
+        }
+        proxy.reset(0, withScripts: true)
+        #expect(Self.receive(ways[0], 30_000) == "")
+        #expect(Self.receive(ways[1], 30_000) == "")
+        Self.ping(ways[2])
+        #expect(Self.receive(ways[2], 30_000) == "+PONG\r\n")
+        proxy.reset(0, withScripts: false)
+        #expect(Self.receive(ways[2], 30_000) == "")
     }
 
     @Test func `clients that share a port have a way each, and a fault hits one of them`()
