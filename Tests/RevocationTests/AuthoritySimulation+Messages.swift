@@ -160,10 +160,13 @@ extension AuthoritySimulation {
         let member = members[asked(by: node, place)]
         let connection = nodes[node].connections[place]
         let isKnown = order.checked.contains(connection)
+        let identity =
+            fault == .asksStrangers
+            ? order.member.identity ?? member.identity : identity(of: member, as: order.member)
         return AuthorityCore.Reply(
             connection: connection,
             echo: batch,
-            finding: isKnown ? nil : .fit(identity(of: member, as: order.member)),
+            finding: isKnown ? nil : .fit(identity),
             token: fault == .checksNoToken ? order.member.token : member.token,
             position: member.position
         )
@@ -174,10 +177,8 @@ extension AuthoritySimulation {
         of member: SimulatedMember,
         as adopted: AuthorityMember
     ) -> MemberIdentity {
-        switch fault {
-        case .checksNoToken, .tokenIsEpoch, .asksStrangers: adopted.identity ?? member.identity
-        default: member.identity
-        }
+        guard fault == .checksNoToken || fault == .tokenIsEpoch else { return member.identity }
+        return adopted.identity ?? member.identity
     }
 
     /// Whether this is the process that was adopted, as the scripts compare it.
@@ -334,14 +335,22 @@ extension AuthoritySimulation {
             if isFenced, fault == .fencesOneOfThree { pretendFenced(node, ticket) }
             return
         }
+        // Nobody asks a member that was away when it was adopted.
+        guard member.identity != nil else {
+            jobs.append((node, .fence(ticket, member, true)))
+            return
+        }
         let place = place(of: member)
         let process = written(by: node, place)
-        let isReached = nodes[node].reaches[place]
+        guard nodes[node].reaches[place] else {
+            jobs.append((node, .fence(ticket, member, false)))
+            return
+        }
         let isLost = isLost
         // A stranger loses the token too, but vouches for nothing.
-        let counts = fault == .fencesStrangers || isAdopted(members[process], member)
-        if isReached, !isLost || dice.below(2) == 0 { members[process].fence(member.token) }
-        jobs.append((node, .fence(ticket, member, isReached && !isLost && counts)))
+        let counts = isAdopted(members[process], member) || fault == .fencesStrangers
+        if !isLost || dice.below(2) == 0 { members[process].fence(member.token) }
+        jobs.append((node, .fence(ticket, member, !isLost && counts)))
     }
 
     /// Whether a fence of this ticket may still succeed.
@@ -418,7 +427,10 @@ extension AuthoritySimulation {
             let token = MemberToken(text: text)
             let isReached = nodes[node].reaches[place] && !isLost
             let process = written(by: node, place)
-            if isReached { members[process].adopt(token) }
+            // What is not answered may have happened.
+            if isReached || nodes[node].reaches[place] && dice.below(2) == 0 {
+                members[process].adopt(token)
+            }
             let member = AuthorityMember(
                 endpoint: "\(place)",
                 token: token,

@@ -429,13 +429,16 @@ struct AuthoritySimulation {
     mutating func reconnect(_ node: Int, _ member: Int) {
         nodes[node].connections[member] += 1
         nodes[node].lastReply[member] = nil
-        nodes[node].asksSecond[member] = nodes[node].isLedAway[member]
+        nodes[node].asksSecond[member] = nodes[node].isLedAway[member] && areNamesFollowed
     }
 
     /// The connection for publishing, fencing, looking and adopting is another one.
     mutating func connectWriter(_ node: Int, _ member: Int) {
-        nodes[node].writesSecond[member] = nodes[node].isLedAway[member]
+        nodes[node].writesSecond[member] = nodes[node].isLedAway[member] && areNamesFollowed
     }
+
+    /// Copies have the right token: where nobody checks it, what they do would hide what that does.
+    private var areNamesFollowed: Bool { fault != .checksNoToken && fault != .tokenIsEpoch }
 
     // MARK: What the revoker wants
 
