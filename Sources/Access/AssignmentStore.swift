@@ -189,12 +189,11 @@ enum AssignmentStore {
     )
 
     @Sendable private static func assignment(_ row: PostgresRow) throws -> Assignment {
-        let text = try row.get(3, as: String.self)
-        return Assignment(
+        Assignment(
             account: try row.get(0, as: AccountID.self),
             role: try row.get(1, as: RoleID.self),
             roleName: try row.get(2, as: String.self),
-            scope: RoleScope(text) ?? .everywhere,
+            scope: RoleScope(shown: try row.get(3, as: String.self)),
             expiresAt: try row.get(4, as: Timestamp?.self),
             grantedAt: try row.get(5, as: Timestamp.self),
             grantedBy: try row.get(6, as: AccountID?.self)

@@ -32,6 +32,10 @@ package struct RoleScope: Hashable, Sendable, CustomStringConvertible {
         if text.isEmpty { self = .everywhere } else { self.init(text) }
     }
 
+    /// What `account_roles` keeps, to be shown and not to be judged by: what this version cannot
+    /// read is not said to be held everywhere.
+    init(shown text: String) { self.init(checked: text) }
+
     /// What is held in `organisation`.
     package static func organisation(_ organisation: OrganisationID) -> RoleScope {
         RoleScope(checked: "org:\(organisation)")

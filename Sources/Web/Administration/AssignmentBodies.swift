@@ -54,7 +54,10 @@ package struct AssignmentReply: ReplyBody {
     let version: Int64?
 
     package func write(_ members: inout MemberWriter) {
-        let organisation = assignment.scope.organisationID
+        // What is spelled otherwise than we spell it counts for no organisation.
+        let organisation = assignment.scope.organisationID.flatMap { id in
+            assignment.scope == .organisation(id) ? id : nil
+        }
         let resource = assignment.scope.isEverywhere || organisation != nil
         members.id("account", assignment.account, help: "Whose.")
         members.id("role", assignment.role, help: "The role.")
