@@ -183,6 +183,39 @@ import Testing
         }
     }
 
+    @Test
+    func `behind HAProxy and Caddy a request is for the organisation that it names (row 175)`()
+        async throws
+    {
+        try await Self.run { cluster, gateways in
+            let desk = try await AdminDesk(cluster)
+            let (org, other) = try await (TestOrganisation(desk), TestOrganisation(desk))
+            let person = try await cluster.person()
+            let tokens = try await cluster.signIn(person)
+            try await org.add(person, by: desk)
+            let role = try await org.give(["orders:write"], to: person, by: desk)
+            for (kind, client) in gateways {
+                func ask(_ fields: [(String, String)]) async throws -> HTTPAnswer {
+                    try await client.send("GET", "/app/x", tokens.bearer + fields)
+                }
+                let here = try await ask([org.field])
+                #expect(here.status == 200, "\(kind)")
+                #expect(Self.identity(here)["x-auth-org"] == [org.id], "\(kind)")
+                #expect(Self.identity(here)["x-auth-roles"] == ["\(role),member"], "\(kind)")
+                let nowhere = Self.identity(try await ask([]))
+                #expect(nowhere == Self.told(person, tokens.session), "\(kind)")
+                // Of two none is meant, also where one alone would do.
+                let refused = [
+                    [other.field], [org.field, other.field], [org.field, org.field],
+                    [("X-Org", "")], [("X-Org", "\(org.id),")],
+                ]
+                for fields in refused {
+                    #expect(try await ask(fields).status == 403, "\(kind) \(fields)")
+                }
+            }
+        }
+    }
+
     /// Each gateway has a node of its own, which nobody else asks.
     @Test
     func `behind HAProxy and Caddy every check of a bearer token takes the fast path`()
