@@ -31,7 +31,7 @@ cluster: build
 ## make test        install what is missing, build, run the whole test suite
 test: packages
 	swift build --build-tests
-	TMPDIR=$$(scripts/test-folder) $(TEST_WIDTH) swift test --skip-build
+	folder=$$(scripts/test-folder) && TMPDIR=$$folder $(TEST_WIDTH) swift test --skip-build
 
 ## make check       what a change must pass: formatter, tests, generated files
 check: lint venv test

@@ -144,6 +144,8 @@ package struct Cluster: Sendable {
                     // A busy machine is not to look like a lost database.
                     database.statementDeadline = .seconds(60)
                     database.waitLimit = .seconds(60)
+                    database.connectTimeout = .seconds(60)
+                    database.lockTimeout = .seconds(15)
                 },
                 log: quiet
             )
@@ -187,6 +189,19 @@ package struct Cluster: Sendable {
             report.state, Int(report.epoch), report.members.count { $0.holdsToken },
             report.members.compactMap(\.complaint)
         )
+    }
+
+    /// Makes the members the authority, by a node; where a busy machine keeps one from answering in
+    /// time, once more.
+    package func adopt(on index: Int = 0) async throws {
+        try await until("the members are adopted") {
+            do {
+                _ = try await nodes[index].keeper.adopt()
+                return true
+            } catch AdoptionRefusal.unfit {
+                return false
+            }
+        }
     }
 
     /// What `watchword keys rotate` does with the settings of a node.

@@ -16,7 +16,7 @@ import Testing
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
         plan.nodes = 2
-        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "1s"
+        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         return plan
     }
 

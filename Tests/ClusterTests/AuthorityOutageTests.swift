@@ -8,7 +8,7 @@ import Testing
 @testable import Web
 
 @Suite(.serialized) struct AuthorityOutageTests {
-    private static let lease = Duration.seconds(20)
+    private static let lease = Duration.seconds(40)
 
     /// A node with the fast path and one without, which ask these members.
     private static func plan(_ members: [RedisServer]) -> Cluster.Plan {
@@ -17,12 +17,12 @@ import Testing
         plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
         let urls = members.map { "unix://\($0.socket)" }.joined(separator: ",")
         plan.variables["WATCHWORD_AUTHORITY_MEMBERS"] = urls
-        plan.variables["WATCHWORD_AUTHORITY_LEASE"] = "20s"
+        plan.variables["WATCHWORD_AUTHORITY_LEASE"] = "40s"
         plan.variables["WATCHWORD_AUTHORITY_ADOPT_AFTER"] = "100ms"
         // The machine may be slow; what is asked here is who answers, not how fast.
-        plan.variables["WATCHWORD_AUTHORITY_POLL_LIMIT"] = "5s"
-        plan.variables["WATCHWORD_AUTHORITY_PUBLISH_LIMIT"] = "5s"
-        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "1s"
+        plan.variables["WATCHWORD_AUTHORITY_POLL_LIMIT"] = "10s"
+        plan.variables["WATCHWORD_AUTHORITY_PUBLISH_LIMIT"] = "10s"
+        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         return plan
     }
 

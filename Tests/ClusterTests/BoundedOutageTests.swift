@@ -17,7 +17,7 @@ import Testing
         plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
         plan.variables["WATCHWORD_VERIFY_MODE"] = "bounded"
         plan.variables["WATCHWORD_VERIFY_STALENESS_LIMIT"] = "15s"
-        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "1s"
+        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         return plan
     }
 

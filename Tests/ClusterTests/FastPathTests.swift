@@ -254,7 +254,7 @@ import Testing
         let tokens = try await cluster.signIn(cluster.person())
         let forge = try await TokenForge(cluster)
         let short = try forge.change(tokens.access) { claims in
-            claims.expiresAt = Timestamp(seconds: WallClock.system.now().seconds + 5)
+            claims.expiresAt = Timestamp(seconds: WallClock.system.now().seconds + 12)
         }
         let fields = [("Authorization", "Bearer \(short)")]
         let request = HTTPClient.head("GET", "/verify", fields, nil, closes: false)

@@ -11,7 +11,7 @@ import Testing
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
         plan.nodes = 2
-        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "1s"
+        plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         plan.variables["WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT"] = "5"
         return plan
     }

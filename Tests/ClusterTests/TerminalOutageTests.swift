@@ -100,6 +100,8 @@ import Testing
         plan.variables["WATCHWORD_AUTHORITY_MEMBERS"] = "unix://\(member.socket)?db=0"
         plan.variables["WATCHWORD_AUTHORITY_ADOPT_AFTER"] = "300ms"
         plan.variables["WATCHWORD_AUTHORITY_LEASE"] = "1s"
+        plan.variables["WATCHWORD_AUTHORITY_POLL_LIMIT"] = "10s"
+        plan.variables["WATCHWORD_AUTHORITY_PUBLISH_LIMIT"] = "10s"
         let cluster = try await Cluster.start(plan)
         let person = try await cluster.person()
         let tokens = try await cluster.signIn(person)

@@ -18,6 +18,10 @@ func withPool<Value>(
     if let server { owner = server } else { owner = try await .shared() }
     let database = try await owner.database()
     var configuration = PostgresConfiguration(database.connection)
+    // A busy machine is not to look like a lost database.
+    configuration.waitLimit = .seconds(60)
+    configuration.statementDeadline = .seconds(60)
+    configuration.lockTimeout = .seconds(30)
     change(&configuration)
     let metrics = MetricsRegistry()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)

@@ -45,7 +45,7 @@ import Testing
 
     @Test func `an urgent read is answered while a slow one has its connection`() async throws {
         try await withPool { pool, metrics, _ in
-            async let slow = pool.first(SQL.sleep(7, 3))
+            async let slow = pool.first(SQL.sleep(7, 10))
             let sleeps = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 1
             }

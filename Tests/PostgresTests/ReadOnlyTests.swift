@@ -98,6 +98,7 @@ import Testing
     @Test func `a lone primary that was read-only for a while is written to again`() async throws {
         let server = try await PostgresServer.start()
         try await withPool(SQL.itemsTable, on: server) {
+            $0.waitLimit = .seconds(2)
             $0.minimumBackOff = .milliseconds(5)
             $0.maximumBackOff = .milliseconds(50)
         } _: { pool, metrics, _ in

@@ -104,7 +104,7 @@ import Testing
     }
 
     private func firstFailure(of pool: PostgresPool) async -> PostgresError? {
-        let end = Deadline.after(.seconds(10))
+        let end = Deadline.after(.seconds(60))
         var number = 0
         while !end.hasPassed {
             number += 1

@@ -24,7 +24,7 @@ import Testing
                 Issue.record("\(String(describing: kind))")
                 return
             }
-            #expect(MonotonicInstant.now - begin < .seconds(1))
+            #expect(MonotonicInstant.now - begin < .seconds(10))
             try await server.restart()
             #expect(await eventually { pool.isAvailable })
             let answer = try await pool.send(RedisCommand("PING"), deadline: nil)
@@ -99,7 +99,7 @@ import Testing
         var configuration = server.configuration
         configuration.commandDeadline = .milliseconds(100)
         configuration.tombstoneLimit = .milliseconds(200)
-        configuration.connectTimeout = .milliseconds(300)
+        configuration.connectTimeout = .seconds(5)
         try await withPool(configuration) { pool in
             server.freeze()
             let begin = MonotonicInstant.now
@@ -107,7 +107,7 @@ import Testing
                 try await pool.send(RedisCommand("INCR", "n"), deadline: .after(.seconds(60)))
             }
             #expect(kind == .deadline)
-            #expect(MonotonicInstant.now - begin < .seconds(5))
+            #expect(MonotonicInstant.now - begin < .seconds(30))
             #expect(await eventually { !pool.isAvailable })
             guard
                 case .connection = await fault({

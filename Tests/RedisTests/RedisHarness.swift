@@ -52,13 +52,15 @@ extension RedisServer {
         var configuration = RedisConfiguration(address: .unix(path: socket))
         configuration.reconnectMaximum = .milliseconds(100)
         configuration.commandDeadline = .seconds(20)
+        configuration.connectTimeout = .seconds(20)
+        configuration.tombstoneLimit = .seconds(20)
         return configuration
     }
 }
 
-/// Waits until `condition` holds; false if it does not within ten seconds.
+/// Waits until `condition` holds; false if it does not within a minute.
 func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
-    let deadline = Deadline.after(.seconds(10))
+    let deadline = Deadline.after(.seconds(60))
     while !deadline.hasPassed {
         if try await condition() { return true }
         // A cancelled test ends at its next step anyway.

@@ -28,7 +28,7 @@ extension AuthorityTests {
         ]
         try await Cluster.run(2, set: settings, only: only) { cluster in
             _ = try await cluster.signUp()
-            _ = try await cluster.nodes[0].keeper.adopt()
+            try await cluster.adopt()
             try await body(cluster, one, other, link)
         }
     }

@@ -37,7 +37,7 @@ import Testing
             only: only
         ) { cluster in
             _ = try await cluster.signUp()
-            _ = try await cluster.nodes[nodes - 1].keeper.adopt()
+            try await cluster.adopt(on: nodes - 1)
             try await body(cluster, members)
         }
     }
@@ -454,7 +454,9 @@ import Testing
         let first = try await RedisServer.start()
         let second = try await RedisServer.start()
         let urls = "unix://\(first.socket),unix://\(second.socket),unix:///nowhere/redis.sock"
-        try await Cluster.run(set: ["authority.members": urls]) { cluster in
+        try await Cluster.run(
+            set: ["authority.members": urls, "authority.publish_limit": "10s"]
+        ) { cluster in
             _ = try await cluster.nodes[0].keeper.adopt()
             #expect(try await cluster.authority(.show).members == 2)
         }

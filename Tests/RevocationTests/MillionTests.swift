@@ -139,12 +139,14 @@ import Testing
                 try await cluster.run(insertion(before + 1...before + batch))
                 isSeenInPieces = try await withThrowingTaskGroup { group in
                     group.addTask { try await fresh.confirm() }
-                    let end = Deadline.after(.seconds(60))
-                    var isSeen = false
-                    var count = before
-                    while count < before + batch, !end.hasPassed {
-                        isSeen = isSeen || count > before
-                        count = fresh.count
+                    let isSeen = try await Blocking.run {
+                        let end = Deadline.after(.seconds(60))
+                        var (isSeen, count) = (false, before)
+                        while count < before + batch, !end.hasPassed {
+                            isSeen = isSeen || count > before
+                            count = fresh.count
+                        }
+                        return isSeen
                     }
                     try await group.waitForAll()
                     return isSeen

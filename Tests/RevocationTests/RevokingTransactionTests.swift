@@ -71,7 +71,7 @@ import Testing
         ]
         try await Cluster.run(2, set: settings) { cluster in
             _ = try await cluster.signUp()
-            _ = try await cluster.nodes[0].keeper.adopt()
+            try await cluster.adopt()
             let (one, two) = (try await cluster.signIn(), try await cluster.signIn(on: 1))
             for pair in [one, two] {
                 #expect(try await cluster.isGoodEverywhere(pair.accessToken))

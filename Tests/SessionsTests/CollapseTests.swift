@@ -280,7 +280,7 @@ import Web
         ]
         try await Cluster.run(2, set: settings(2).merging(authority) { $1 }) { cluster in
             _ = try await cluster.signUp()
-            _ = try await cluster.nodes[0].keeper.adopt()
+            try await cluster.adopt()
             let kept = try await cluster.signIn()
             try await signInAndOut(cluster, 10)
             try await signInAndOut(cluster, 10, on: 1)

@@ -10,7 +10,7 @@ import Web
 
 @Suite(.serialized) struct RefreshTests {
     @Test func `A repeat within the grace window gets the same child (W4)`() async throws {
-        try await Cluster.run(3) { cluster in
+        try await Cluster.run(3, set: ["sessions.refresh_grace": "60s"]) { cluster in
             _ = try await cluster.signUp()
             let pair = try await cluster.signIn()
             let child = try await cluster.refresh(pair, on: 1)

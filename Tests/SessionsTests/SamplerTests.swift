@@ -119,7 +119,7 @@ import Web
         }
         try await Cluster.run(2, set: settings) { cluster in
             for person in 0..<4 { _ = try await cluster.signUp("person\(person)") }
-            if memberCount > 0 { _ = try await cluster.nodes[0].keeper.adopt() }
+            if memberCount > 0 { try await cluster.adopt() }
             try await whileSampled(cluster) {
                 var rounds = 0
                 try await until("many are looked at on both nodes") {

@@ -95,7 +95,7 @@ package final class RedisServer: Sendable {
     /// Somebody may have its port for a moment: an outgoing connection, say.
     package func restart() async throws {
         try await Blocking.run { [self] in
-            let deadline = Deadline.after(.seconds(10))
+            let deadline = Deadline.after(.seconds(60))
             while !(try launch(deadline)) { usleep(100_000) }
         }
     }

@@ -75,7 +75,7 @@ final class BuiltBinary: Sendable {
 }
 
 /// Waits until `condition` holds; records an issue where it does not within `patience`.
-func eventually(_ patience: Duration = .seconds(20), _ condition: () -> Bool) async throws {
+func eventually(_ patience: Duration = .seconds(120), _ condition: () -> Bool) async throws {
     let deadline = Deadline.after(patience)
     while !condition() {
         guard !deadline.hasPassed else {

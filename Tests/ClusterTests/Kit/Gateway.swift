@@ -101,6 +101,8 @@ final class Gateway: Sendable {
             text = text.replacing("@FOLDER@", with: folder)
             text = text.replacing("@NODE@", with: "127.0.0.1:\(node.client.port)")
             text = text.replacing("@APPLICATION@", with: application.address)
+            // A busy machine is not to look like a lost node.
+            text = text.replacing("timeout = 2000", with: "timeout = 60000")
             // Caddy is called by the name of its site, which for the tests' client is this one.
             text = text.replacing(
                 "http://127.0.0.1:8000 {",

@@ -21,7 +21,7 @@ struct VerifyListener: Sendable {
     static func run<R: Sendable>(
         _ cluster: Cluster,
         isFast: Bool,
-        limits: HTTPLimits = HTTPLimits(),
+        limits: HTTPLimits = HTTPLimits().with(\.lingerTime, .seconds(10)),
         _ body: @Sendable (VerifyListener) async throws -> R
     ) async throws -> R {
         let node = cluster.nodes[0]

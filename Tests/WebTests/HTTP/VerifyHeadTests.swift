@@ -2,6 +2,7 @@
 // as whole, the guard reads as the same bytes, and what any parser might read in two ways it does
 // not read at all (row 256).
 import Primitives
+import TestKit
 import Testing
 
 @testable import Web
@@ -167,7 +168,17 @@ import Testing
     }
 
     @Test
-    func `whatever is read here as a request, the guard frames to the same byte (row 256)`() {
+    func `whatever is read here as a request, the guard frames to the same byte (row 256)`()
+        async throws
+    {
+        // Seconds of work on a thread of the pool would hold up the tests beside this one.
+        let (wholes, flaws) = try await Blocking.run { fuzz() }
+        #expect(flaws == [])
+        #expect(wholes > 1000)
+    }
+
+    /// How many of many bent requests are read whole, and those that the guard frames otherwise.
+    private func fuzz() -> (wholes: Int, flaws: [String]) {
         var seed: UInt64 = 0x9E37_79B9_7F4A_7C15
         func random(_ limit: Int) -> Int {
             seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -178,7 +189,7 @@ import Testing
             "Transfer-Encoding: chunked\r\n", "Host: b\r\n", "Connection: close\r\n", "HTTP/1.0",
             "Connection: keep-alive\r\n", "Upgrade: x\r\n", "\u{7F}", "?", "é", "A",
         ].map { Array($0.utf8) }
-        var wholes = 0
+        var (wholes, flaws) = (0, [String]())
         for round in 0..<20_000 {
             var bytes = Array(Self.heads[round % Self.heads.count].utf8)
             for _ in 0..<(1 + random(3)) {
@@ -196,16 +207,18 @@ import Testing
             let request = bytes[..<head.length] + body
             var framing = RequestFraming(HTTPLimits())
             var step = RequestFraming.Step()
+            let text = String(decoding: bytes, as: UTF8.self)
             do {
                 try Array(request).withUnsafeBytes { try framing.take($0, &step) }
             } catch {
-                Issue.record("\(error): \(String(decoding: bytes, as: UTF8.self))")
+                flaws.append("\(error): \(text)")
             }
-            #expect(step.heads == 1 && step.ends == 1)
-            #expect(step.accepted == request.count)
-            #expect(framing.closesAfter == head.closes)
+            let isSame =
+                step.heads == 1 && step.ends == 1 && step.accepted == request.count
+                && framing.closesAfter == head.closes
+            if !isSame { flaws.append(text) }
         }
-        #expect(wholes > 1000)
+        return (wholes, flaws)
     }
 
     @Test
