@@ -87,7 +87,7 @@ import Testing
         // wake a few threads some times a second, however many requests there are.
         let seconds = Int((MonotonicInstant.now - begun).inSeconds)
         #expect(
-            total < min(1000 + 15 * seconds, 3000),
+            total < min(400 + 15 * seconds, 2000),
             "\(total) wakes in \(seconds) s: \(byThread)"
         )
         // The same count does see threads that are woken: the hashing threads of a sign-in.
