@@ -12,7 +12,7 @@ extension RevocationLog {
     private static let isSameMinute = "c.began_at > statement_timestamp() - interval '1 minute'"
 
     /// The part that counts an end, under a lock on the account's row that is held to the commit;
-    /// without a limit nothing is counted and nobody waits for it.
+    /// without a limit, or an account, nothing is counted and nobody waits for it.
     private static func counted(_ name: String, from source: String, limit: Int) -> String {
         """
         \(name)_counted AS (
@@ -21,6 +21,7 @@ extension RevocationLog {
                    clock_timestamp()
               FROM \(source) e
              WHERE $\(limit) > 0
+               AND EXISTS (SELECT FROM accounts a WHERE a.id = e.account_id)
             ON CONFLICT (account_id) DO UPDATE
                SET began_at = CASE WHEN \(isSameMinute) THEN c.began_at
                                    ELSE statement_timestamp() END,

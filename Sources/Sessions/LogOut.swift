@@ -116,18 +116,27 @@ package struct LogOut: Sendable {
         _ reason: String,
         _ trace: RequestTrace
     ) async throws -> Bool {
-        let binds = AuditBinds(trace, entropy: entropy)
-        let ended = try await revoker.first(
-            SessionStore.end(
-                session,
-                caller.accountID,
-                reason,
-                binds,
-                Int32(collapseAfter),
-                caller.actorID ?? caller.accountID,
-                nil
+        func run(
+            _ statement: SessionStore.End,
+            _ reason: String
+        ) async throws -> Bool {
+            let ended = try await revoker.first(
+                statement(
+                    session,
+                    caller.accountID,
+                    reason,
+                    AuditBinds(trace, entropy: entropy),
+                    Int32(collapseAfter),
+                    caller.actorID ?? caller.accountID,
+                    nil
+                )
             )
-        )
-        return ended != nil
+            return ended != nil
+        }
+        if try await run(SessionStore.end, reason) { return true }
+        guard session == caller.sessionID else { return false }
+        // The token is genuine, so there was such a session: a failover without a synchronous
+        // standby, or a backup that was restored, has lost it. Its tokens are good until they end.
+        return try await run(SessionStore.endLost, "lost")
     }
 }

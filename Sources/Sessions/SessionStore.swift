@@ -85,48 +85,73 @@ package enum SessionStore {
     /// organisation whose delegate that is, who is not told of sessions for another (`list`).
     ///
     /// No row: there is none of that id, for him.
-    static let end = RevokingStatement(
+    static let end = ending(
         "sessions.end",
         """
-        ended AS (
-            UPDATE sessions s
+        UPDATE sessions s
                SET revoked_at = COALESCE(s.revoked_at, $5),
                    end_reason = COALESCE(s.end_reason, $3)
              WHERE s.id = $1
                AND s.account_id = $2
                AND ($10::uuid IS NULL OR s.organisation_id IS NULL OR s.organisation_id = $10)
             RETURNING s.id, s.account_id
-        ), \(RevocationLog.appendEnd(as: "logged", from: "ended", limit: 8)), \(AuditLog.append(
-            as: "audited",
-            .sessionEnded,
-            account: "ended.account_id",
-            session: "ended.id",
-            actor: "$9::uuid",
-            detail: "jsonb_build_object('reason', $3)",
-            from: "ended",
-            binds: 4
-        )), \(Outbox.append(
-            as: "announced",
-            .sessionEnded,
-            account: "ended.account_id",
-            payload: "jsonb_build_object('session_id', ended.id, 'reason', $3)",
-            from: "ended",
-            entry: 4,
-            at: 5
-        ))
-        """,
-        answer: """
-            SELECT id FROM ended
-            """,
-        binds: SessionID.self,
-        AccountID.self,
-        String.self,
-        AuditBinds.self,
-        Int32.self,
-        AccountID?.self,
-        OrganisationID?.self,
-        decode: { try $0.get(0, as: SessionID.self) }
+        """
     )
+
+    /// Ends a session that the database has lost, of which there are tokens.
+    ///
+    /// No row is locked, because without one nothing mints another token of it.
+    static let endLost = ending(
+        "sessions.end_lost",
+        """
+        SELECT $1::uuid AS id, $2::uuid AS account_id
+             WHERE NOT EXISTS (SELECT FROM sessions s WHERE s.id = $1)
+               AND $10::uuid IS NULL
+        """
+    )
+
+    typealias End = RevokingStatement<
+        SessionID, SessionID, AccountID, String, AuditBinds, Int32, AccountID?, OrganisationID?
+    >
+
+    private static func ending(_ name: String, _ ended: String) -> End {
+        RevokingStatement(
+            name,
+            """
+            ended AS (
+                \(ended)
+            ), \(RevocationLog.appendEnd(as: "logged", from: "ended", limit: 8)), \(AuditLog.append(
+                as: "audited",
+                .sessionEnded,
+                account: "ended.account_id",
+                session: "ended.id",
+                actor: "$9::uuid",
+                detail: "jsonb_build_object('reason', $3)",
+                from: "ended",
+                binds: 4
+            )), \(Outbox.append(
+                as: "announced",
+                .sessionEnded,
+                account: "ended.account_id",
+                payload: "jsonb_build_object('session_id', ended.id, 'reason', $3)",
+                from: "ended",
+                entry: 4,
+                at: 5
+            ))
+            """,
+            answer: """
+                SELECT id FROM ended
+                """,
+            binds: SessionID.self,
+            AccountID.self,
+            String.self,
+            AuditBinds.self,
+            Int32.self,
+            AccountID?.self,
+            OrganisationID?.self,
+            decode: { try $0.get(0, as: SessionID.self) }
+        )
+    }
 
     /// Outdates every token of an account: one row, whatever their number.
     ///
@@ -441,7 +466,7 @@ package enum SessionStore {
     /// All statements, for the test that prepares them.
     package static var statements: [StatementInfo] {
         [
-            resolve.info, end.info, endAll.info, endAllOfAnother.info, endOthers.info,
+            resolve.info, end.info, endLost.info, endAll.info, endAllOfAnother.info, endOthers.info,
             changePassword.info,
             recordWrongPassword.info,
             list.info, history.info,
