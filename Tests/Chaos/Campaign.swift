@@ -43,7 +43,7 @@ struct Campaign {
                 while !living.isEmpty {
                     try await Task.sleep(for: .milliseconds(500))
                     history.settle()
-                    if endsEarly, history.checker.brokenPromises(plan) > 0 { term.end() }
+                    if endsEarly, history.brokenPromises(plan) > 0 { term.end() }
                 }
             }
             try await nemesis.rage(term)
@@ -58,6 +58,14 @@ struct Campaign {
 extension Checker {
     /// The violations of what is promised under this plan.
     func brokenPromises(_ plan: CampaignPlan) -> Int { plan.brokenPromises(counts) }
+}
+
+extension History {
+    /// The violations that nothing excuses: where commits may be lost, those that were not soon
+    /// written back.
+    func brokenPromises(_ plan: CampaignPlan) -> Int {
+        plan.mayLose ? unexcused(plan) : checker.brokenPromises(plan)
+    }
 }
 
 extension CampaignPlan {

@@ -77,7 +77,9 @@ final class Database: Sendable {
     }
 
     /// Stops the primary for good, promotes the standby, and rebuilds the loser as its standby.
-    func failOver(isSynchronous: Bool) throws {
+    ///
+    /// Returns when the old one was gone.
+    func failOver(isSynchronous: Bool) throws -> Int64 {
         let (old, new) = (primary, 1 - primary)
         if isSynchronous {
             try run("fence \(old)")
@@ -85,6 +87,7 @@ final class Database: Sendable {
             // What it has not sent by now is lost.
             cutPower()
         }
+        let gone = nanoseconds()
         try run("promote \(new)")
         current.store(new, ordering: .releasing)
         if isSynchronous {
@@ -95,6 +98,7 @@ final class Database: Sendable {
         if isSynchronous {
             try sql("ALTER SYSTEM SET synchronous_standby_names = '*'", reload: true)
         }
+        return gone
     }
 
     /// Promotes the standby while the primary goes on, as where nobody fences it.

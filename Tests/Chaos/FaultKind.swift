@@ -28,6 +28,7 @@ enum FaultKind: String, CaseIterable, Sendable {
     case restoreMember = "kill a member and let it load an old snapshot"
     case demoteMember = "demote a member"
     case flushMembers = "flush members"
+    case farAdoption = "flush members, and adopt them while a node is far from PostgreSQL"
     case fillMembers = "members out of memory"
     case moveMembers = "move members, and leave a node behind"
     case strayMembers = "lead a node to copies of members"
@@ -57,7 +58,7 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .holdRequests, .holdReplies, .delay, .reset, .halfClose, .refuse, .lapseLease: .link
         case .freezeRedis, .killRedis: .cache
         case .freezeMembers, .killMember, .restoreMember, .demoteMember, .flushMembers,
-            .fillMembers, .moveMembers, .strayMembers:
+            .farAdoption, .fillMembers, .moveMembers, .strayMembers:
             .members
         case .cutMembers, .delayMembers, .spreadMembers, .resetMembers: .memberLink
         }
@@ -73,8 +74,8 @@ enum FaultKind: String, CaseIterable, Sendable {
         case .freezeNode, .freezeBackends, .freezeCommits, .holdRequests, .holdReplies, .delay,
             .reset:
             3
-        case .killMember, .restoreMember, .demoteMember, .flushMembers, .fillMembers,
-            .moveMembers, .strayMembers, .lapseLease:
+        case .killMember, .restoreMember, .demoteMember, .flushMembers, .farAdoption,
+            .fillMembers, .moveMembers, .strayMembers, .lapseLease:
             3
         case .freezeMembers, .cutMembers, .delayMembers, .spreadMembers, .stepClock: 5
         }

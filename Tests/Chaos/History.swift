@@ -18,11 +18,15 @@ final class History: Sendable {
         var notes: [String] = []
         var acknowledgements = 0
         var wrongs = 0
-        var failovers: [(from: Int64, until: Int64)] = []
+        var failovers: [(from: Int64, gone: Int64, until: Int64)] = []
     }
     private let state = Mutex(State())
     /// Longer than any thread is held up between reading the clock and writing here.
     private static let patience: Int64 = 3_000_000_000
+    /// After so long a node has written back what a failover lost (H7).
+    static let grace: Int64 = 10_000_000_000
+    /// How long an acknowledgement may be under way from the database to whoever asked for it.
+    private static let underWay: Int64 = 300_000_000
     let begun = nanoseconds()
 
     /// A new thing that can be revoked.
@@ -75,20 +79,29 @@ final class History: Sendable {
         state.withLock { $0.notes.append("\((at * 1000).rounded() / 1000) s: \(text)") }
     }
 
-    /// A failover took this time.
-    func failedOver(from begun: Int64, until end: Int64) {
-        state.withLock { $0.failovers.append((begun, end)) }
+    /// A failover that began and was over then; what the primary of before had acknowledged when it
+    /// was `gone` may be lost.
+    func failedOver(from begun: Int64, gone: Int64, until end: Int64) {
+        state.withLock { $0.failovers.append((begun, gone, end)) }
     }
 
-    /// How many acceptances cannot be put down to a failover, after which what was lost is missed
-    /// until a node writes it back.
-    ///
-    /// - Parameter grace: how long after a failover that may take, in nanoseconds.
-    func unexcused(grace: Int64) -> Int {
+    /// How many acceptances of what is promised cannot be put down to a failover: the first one
+    /// after the acknowledgement may have lost it, and it is missed then until a node writes it
+    /// back.
+    func unexcused(_ plan: CampaignPlan) -> Int {
         state.withLock { state in
             state.checker.violations.count { violation in
                 let start = violation.check.start
-                return !state.failovers.contains { $0.from <= start && start <= $0.until + grace }
+                // What one node knew and nobody had acknowledged is lost at any time.
+                if violation.guarantee == .denied {
+                    return plan.agrees
+                        && !state.failovers.contains {
+                            $0.from <= start && start <= $0.until + Self.grace
+                        }
+                }
+                let loss = state.failovers.first { violation.since <= $0.gone + Self.underWay }
+                guard let loss else { return true }
+                return start < loss.from || loss.until + Self.grace < start
             }
         }
     }

@@ -43,7 +43,17 @@ struct Nemesis {
                 try await group.waitForAll()
             }
             try await recover(term)
+            if plan.mayLose, strikes.contains(where: { $0.kind == .failOver }) {
+                try await outliveGrace(term)
+            }
         }
+    }
+
+    /// Waits until what a failover has lost must be written back, and a while longer: who fails
+    /// over again and again would find an excuse for everything.
+    private func outliveGrace(_ term: Term) async throws {
+        let limit = nanoseconds() + History.grace + 5_000_000_000
+        while nanoseconds() < limit, !term.isOver { try await Task.sleep(for: .milliseconds(50)) }
     }
 
     private mutating func next() -> Strike {

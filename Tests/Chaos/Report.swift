@@ -10,8 +10,6 @@ struct Report {
     private let rig: Rig
     private let checker: Checker
     private let seconds: Double
-    /// After so long a node has written back what a failover lost (H7).
-    private static let grace: Int64 = 10_000_000_000
 
     init(_ plan: CampaignPlan, _ history: History, _ faults: [FaultKind: Int], _ rig: Rig) {
         self.plan = plan
@@ -39,16 +37,16 @@ struct Report {
             checker.nearMisses > 0 && checker.acknowledgements > 0 && probedRights
             && probedGateways
         if !probed { Chaos.say("nothing was probed: this run proves nothing") }
+        let broken = history.brokenPromises(plan)
+        // A1 is broken on purpose: what is lost must be found and written back, no more.
+        if plan.mayLose { Chaos.say("lost and not soon written back: \(broken)") }
         let isGood: Bool
         if plan.expectsViolation {
-            isGood = checker.brokenPromises(plan) > 0
+            isGood = broken > 0
         } else if plan.mayLose {
-            // A1 is broken on purpose: what is lost must be found and written back, no more.
-            let unexcused = history.unexcused(grace: Self.grace)
-            Chaos.say("lost and not soon written back: \(unexcused)")
-            isGood = probed && unexcused == 0
+            isGood = probed && broken == 0
         } else {
-            isGood = probed && checker.brokenPromises(plan) == 0 && history.wrongs == 0
+            isGood = probed && broken == 0 && history.wrongs == 0
         }
         Chaos.say(isGood ? "as it should be" : "NOT as it should be (seed \(plan.seed))")
         return isGood

@@ -39,8 +39,10 @@ extension Strike {
                 for sender in senders { kill(sender.id, SIGSTOP) }
                 try await pause(100...600)
             }
-            try await Blocking.run { try database.failOver(isSynchronous: isSynchronous) }
-            history.failedOver(from: begun, until: nanoseconds())
+            let gone = try await Blocking.run {
+                try database.failOver(isSynchronous: isSynchronous)
+            }
+            history.failedOver(from: begun, gone: gone, until: nanoseconds())
         case .freezeStandby:
             let standby = 1 - database.primary
             try await freeze(database.processes(of: standby).map(\.id))

@@ -34,6 +34,7 @@ extension Strike {
         case .strayMembers: try await stray()
         case .flushMembers:
             for member in victims { await attempt { try members.command(member, "FLUSHALL") } }
+        case .farAdoption: try await adoptFar(victims)
         case .fillMembers:
             for member in victims {
                 await attempt { try members.command(member, "CONFIG", "SET", "maxmemory", "1mb") }
@@ -44,6 +45,31 @@ extension Strike {
             }
         default: preconditionFailure("\(kind) is no fault of members")
         }
+    }
+
+    /// Members are empty, and adopted again while one node is far from PostgreSQL and the others
+    /// are far from the members: much happens between two statements of the one, log-outs are
+    /// acknowledged before the adoption is done, and the first after it comes late to the members,
+    /// which have nothing to tell until then.
+    private mutating func adoptFar(_ victims: [Int]) async throws {
+        let (rig, node) = (rig, node)
+        for member in victims { await attempt { try rig.members.command(member, "FLUSHALL") } }
+        var far = FaultProxy.Fault()
+        far.delay = [.requests: dice.milliseconds(40...120), .replies: dice.milliseconds(40...120)]
+        let own = Array(Rig.routes(of: node).prefix(2))
+        for route in own { rig.proxy.set(far, on: route) }
+        far.delay = [.requests: dice.milliseconds(40...120)]
+        let others = (0..<Rig.nodeCount).filter { $0 != node }.flatMap { other in
+            (0..<rig.members.count).map { Rig.route(of: other, toMember: $0) }
+        }
+        for route in others { rig.proxy.set(far, on: route) }
+        try await pause(plan.lease / 2...plan.lease / 2)
+        let limit = nanoseconds() + Int64(2 * plan.lease + 3000) * 1_000_000
+        while nanoseconds() < limit, try await Blocking.run({ !rig.isAdopted }) {
+            try await pause(20...20)
+        }
+        try await pause(300...300)
+        for route in own + others { rig.proxy.set(FaultProxy.Fault(), on: route) }
     }
 
     /// Members come back with what they held a moment before, under the same token: the process
@@ -154,12 +180,16 @@ extension Strike {
 
     /// Each node has a short way to some members and a long one to the others, again and again: who
     /// revokes is heard first where others who check do not ask first.
+    ///
+    /// The way back is long too: who asks all the time would soon know, by an answer to an old
+    /// question, what a member far away has just taken.
     private mutating func spread() async throws {
         for _ in 0..<Int.random(in: 5...20, using: &dice) {
             for route in allRoutes {
                 var way = FaultProxy.Fault()
                 if Bool.random(using: &dice) {
-                    way.delay = [.requests: dice.milliseconds(20...120)]
+                    let far = dice.milliseconds(50...200)
+                    way.delay = [.requests: far, .replies: far]
                 }
                 rig.proxy.set(way, on: route)
             }
