@@ -86,6 +86,29 @@ CREATE TABLE public.api_keys (
     CONSTRAINT api_keys_name_length CHECK (((length(name) >= 1) AND (length(name) <= 100)))
 );
 
+CREATE TABLE public.approvals (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    request_digest bytea NOT NULL,
+    organisation_id uuid,
+    operation text NOT NULL,
+    method text NOT NULL,
+    target text NOT NULL,
+    if_match text NOT NULL,
+    body text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    decision text,
+    decided_by uuid,
+    decided_at timestamp with time zone,
+    used_at timestamp with time zone,
+    CONSTRAINT approvals_decided_check CHECK ((((decision IS NULL) = (decided_by IS NULL)) AND ((decision IS NULL) = (decided_at IS NULL)))),
+    CONSTRAINT approvals_decision_check CHECK ((decision = ANY (ARRAY['given'::text, 'refused'::text]))),
+    CONSTRAINT approvals_digest_length CHECK ((length(request_digest) = 32)),
+    CONSTRAINT approvals_two_people_check CHECK (((decision IS DISTINCT FROM 'given'::text) OR (decided_by <> account_id))),
+    CONSTRAINT approvals_used_check CHECK (((used_at IS NULL) OR (decision = 'given'::text)))
+);
+
 CREATE TABLE public.audit_events (
     id uuid NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -342,6 +365,12 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_request_key UNIQUE (account_id, request_digest);
+
 ALTER TABLE ONLY public.audit_events
     ADD CONSTRAINT audit_events_pkey PRIMARY KEY (id);
 
@@ -418,6 +447,10 @@ CREATE INDEX accounts_state_idx ON public.accounts USING btree (state, id);
 
 CREATE INDEX api_keys_account_idx ON public.api_keys USING btree (account_id, id);
 
+CREATE INDEX approvals_decided_by_idx ON public.approvals USING btree (decided_by);
+
+CREATE INDEX approvals_expires_at_idx ON public.approvals USING btree (expires_at);
+
 CREATE INDEX audit_events_account_idx ON ONLY public.audit_events USING btree (account_id, id);
 
 CREATE INDEX audit_events_action_idx ON ONLY public.audit_events USING btree (action, id);
@@ -461,6 +494,12 @@ ALTER TABLE ONLY public.account_signatures
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.approvals
+    ADD CONSTRAINT approvals_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE public.login_history
     ADD CONSTRAINT login_history_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

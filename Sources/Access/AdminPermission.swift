@@ -22,6 +22,7 @@ package enum AdminPermission: String, Sendable, CaseIterable {
     case auditRead = "audit:read"
     case settingsRead = "settings:read"
     case statisticsRead = "statistics:read"
+    case administrationApprove = "administration:approve"
 }
 
 /// How far a caller's permission reaches.

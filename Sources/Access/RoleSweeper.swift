@@ -113,6 +113,6 @@ package enum AccessStatements {
             + AssignmentStore.statements + RoleStore.statements + PermissionStore.statements
             + RoleSweeper.statements + OrganisationSweeper.statements
             + OrganisationStore.statements + MembershipStore.statements + APIKeyStore.statements
-            + KeyUses.statements + RoleNameStore.statements
+            + KeyUses.statements + RoleNameStore.statements + ApprovalStore.statements
     }
 }

@@ -45,6 +45,10 @@ package enum AuditAction: String, Sendable, CaseIterable {
     case memberRemoved = "organisation.member-removed"
     case apiKeyCreated = "api-key.created"
     case apiKeyRevoked = "api-key.revoked"
+    case approvalRequested = "approval.requested"
+    case approvalGiven = "approval.given"
+    case approvalRefused = "approval.refused"
+    case approvalUsed = "approval.used"
 }
 
 /// The four parameters of every recorded statement, in this order: id, time, address, request.

@@ -124,6 +124,8 @@ package enum Named {
     package enum APIKey {}
     /// A rule of gateways.
     package enum RouteRule {}
+    /// A request that needs a second person.
+    package enum Approval {}
 }
 
 /// An account.
@@ -146,3 +148,5 @@ package typealias OrganisationID = ID<Named.Organisation>
 package typealias APIKeyID = ID<Named.APIKey>
 /// A rule of gateways.
 package typealias RouteRuleID = ID<Named.RouteRule>
+/// A request that needs a second person.
+package typealias ApprovalID = ID<Named.Approval>

@@ -35,6 +35,8 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case selfChangeRefused = "self-change-refused"
     case recentSignInRequired = "recent-sign-in-required"
     case networkNotAllowed = "network-not-allowed"
+    case approvalRequired = "approval-required"
+    case approvalClosed = "approval-closed"
     case passwordChangeRequired = "password-change-required"
     case organisationRefused = "organisation-refused"
     case nameTaken = "name-taken"
@@ -66,13 +68,13 @@ extension ProblemCode {
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled,
             .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
-            .passwordChangeRequired, .organisationRefused:
+            .approvalRequired, .passwordChangeRequired, .organisationRefused:
             403
         case .notFound: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
         case .emailTaken, .usernameTaken, .nameTaken, .builtIn, .inUse, .roleCycle,
-            .lastAdministrator, .limitReached, .idempotencyKeyReused:
+            .lastAdministrator, .limitReached, .idempotencyKeyReused, .approvalClosed:
             409
         case .versionMismatch: 412
         case .bodyTooLarge: 413

@@ -32,6 +32,23 @@ extension ProblemCode {
                 "Call from a network of `administration.networks`. A gateway in between must be in "
                     + "`http.trusted_proxies`, and must forward the client's address."
             )
+        case .approvalRequired:
+            Manual(
+                "Approval required",
+                "Another person must approve this very request (`administration.two_people`), and "
+                    + "has not, or not any more. Nothing has happened but that it can be approved.",
+                "Have `approval_id` approved (`POST /v1/admin/approvals/{id}/give`), and send the "
+                    + "same request again, byte for byte, before its time is over. It is carried "
+                    + "out once."
+            )
+        case .approvalClosed:
+            Manual(
+                "Approval closed",
+                "It was given, refused or used before, or its time is over.",
+                "Read it (`GET /v1/admin/approvals/{id}`). One that was given can be refused until "
+                    + "it is used. What was used, or is over, waits anew once the request is sent "
+                    + "again; what was refused, when its time is over."
+            )
         case .passwordChangeRequired:
             Manual(
                 "New password required",

@@ -30,7 +30,8 @@ extension ProblemCode {
             .usernameTaken:
             ruleManual
         case .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
-            .passwordChangeRequired, .organisationRefused, .nameTaken, .builtIn, .inUse,
+            .approvalRequired, .approvalClosed, .passwordChangeRequired,
+            .organisationRefused, .nameTaken, .builtIn, .inUse,
             .roleCycle, .lastAdministrator, .limitReached, .idempotencyKeyReused,
             .versionMismatch, .versionRequired:
             administrationManual

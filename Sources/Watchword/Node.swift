@@ -319,6 +319,7 @@ struct Node: Sendable {
                 behind: settings.web.trustedProxies,
                 metrics
             ),
+            approvals: Approvals(for: settings.twoPeople, database: pool, entropy: entropy),
             keys: keys,
             roles: roles,
             rights: rights,

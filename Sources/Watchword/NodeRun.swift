@@ -68,15 +68,17 @@ extension Node {
             await close()
             throw error
         }
+        tellGaps()
         let limits = settings.web.limits
         let desks = VerifyDesks(web, group: group, cacheLimit: settings.web.tokenCacheLimit)
         let roleSweeper = RoleSweeper(database: pool, logger: log("watchword.access"))
         let sweeper = OrganisationSweeper(database: pool, logger: log("watchword.access"))
+        let approvals = ApprovalSweeper(database: pool, logger: log("watchword.access"))
         let listener = PublicListener()
         let services: [any Service] = [
             // What listeners need comes before them: services end in the opposite order.
             pool, redis, partitions, statistics, horizon, keys, roles, routes, roleSweeper, sweeper,
-            keeper, sampler, keyUses, answers, desks,
+            approvals, keeper, sampler, keyUses, answers, desks,
             AfterListening(
                 listener: listener,
                 service: HTTPServer(
@@ -124,6 +126,16 @@ extension Node {
             throw CommandFailure(.failure, "A port cannot be listened on: \(error).")
         }
         await close()
+    }
+
+    /// Warns where two people are wanted and one can be both.
+    private func tellGaps() {
+        let gaps = TwoPeople.gaps(in: settings.twoPeople)
+        guard !gaps.isEmpty else { return }
+        log("watchword.access").warning(
+            "one administrator alone can make the second person",
+            metadata: ["missing": "\(gaps.joined(separator: " "))"]
+        )
     }
 
     /// Closes what `open` opened.

@@ -29,6 +29,8 @@ package struct WebServices: Sendable {
     package let recentProof: RecentProof
     /// Where administration is answered.
     package let networks: AdministrationNetworks
+    /// What needs a second person.
+    package let approvals: Approvals
     /// The key ring.
     package let keys: KeyKeeper
     /// The roles and what they permit.
@@ -67,6 +69,7 @@ package struct WebServices: Sendable {
         verifier: Verifier,
         recentProof: RecentProof,
         networks: AdministrationNetworks,
+        approvals: Approvals,
         keys: KeyKeeper,
         roles: RoleKeeper,
         rights: RightsResolver,
@@ -91,6 +94,7 @@ package struct WebServices: Sendable {
         self.verifier = verifier
         self.recentProof = recentProof
         self.networks = networks
+        self.approvals = approvals
         self.keys = keys
         self.roles = roles
         self.rights = rights
@@ -111,6 +115,7 @@ package struct WebServices: Sendable {
             PublicAPI.catalogue,
             answers: answers,
             marks: marks,
+            approvals: approvals,
             gatekeeper: gatekeeper
         )
         bindAccounts(&bindings)
@@ -122,6 +127,7 @@ package struct WebServices: Sendable {
         bindInsight(&bindings)
         bindOrganisations(&bindings)
         bindServices(&bindings)
+        bindApprovals(&bindings)
         bindDecisions(&bindings)
         return bindings.finish()
     }
@@ -134,7 +140,7 @@ package enum PublicAPI {
         AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
             + InsightServices.operations + OrganisationAPI.operations
-            + ServiceAPI.operations + DecisionAPI.operations
+            + ServiceAPI.operations + ApprovalAPI.operations + DecisionAPI.operations
     )
 }
 

@@ -44,6 +44,7 @@ import Testing
             case .ownSession: [theirs[.session], mine[.session]]
             case .service: [theirs[.service]]
             case .apiKey: [theirs[.apiKey]]
+            case .approval: [theirs[.approval]]
             case .role, .rule, .signingKey, .permission: []
             }
         }
@@ -101,7 +102,7 @@ import Testing
                 + [
                     "organisation_members", "account_roles", "account_signatures",
                     "account_passwords", "account_profiles", "sessions", "api_keys",
-                    "audit_events", "login_history", "outbox",
+                    "audit_events", "login_history", "outbox", "approvals",
                 ].map { rows($0, "account_id IN \(people)") }
             return try await cluster.sql(
                 "SELECT string_agg(line, E'\\n' ORDER BY line) FROM ("

@@ -30,14 +30,14 @@ import Testing
             "organisations.members", "accounts.organisations", "services.list", "services.get",
             "services.keys", "decisions.authorize", "decisions.evaluation",
             "decisions.evaluations", "decisions.configuration", "decisions.my_permissions",
-            "decisions.why":
+            "decisions.why", "approvals.list", "approvals.get":
             .read
         case "sessions.sign_in", "sessions.refresh", "sessions.log_out",
             "sessions.choose_organisation", "users.bulk", "users.disable", "users.enable",
             "users.unlock", "users.require_password_change", "users.end_sessions",
             "users.impersonate", "permissions.change", "assignments.create", "assignments.bulk",
             "routes.insert", "keys.rotate", "organisations.add_member", "services.disable",
-            "services.enable", "services.create_key":
+            "services.enable", "services.create_key", "approvals.give", "approvals.refuse":
             .both
         case "accounts.register", "users.create", "services.create":
             .one(["email-taken", "username-taken"])
@@ -158,6 +158,13 @@ import Testing
         func service(_ state: String) -> String {
             "SELECT count(*) FROM accounts WHERE id = '\(on[.service])' AND state = '\(state)'"
         }
+        func approvals(_ decision: String) -> String {
+            """
+            SELECT count(*) FROM audit_events
+             WHERE action = 'approval.\(decision)'
+               AND detail ->> 'approval_id' = '\(on[.approval])'
+            """
+        }
         return switch name {
         case "routes.insert": Effect(rules("path = '/n\(on.mark)'"), 2)
         case "routes.replace": Effect(rules("path = '/n\(on.mark)'"), 1)
@@ -183,6 +190,8 @@ import Testing
                     + " WHERE id = '\(on[.apiKey])' AND revoked_at IS NULL",
                 -1
             )
+        case "approvals.give": Effect(approvals("given"), 1)
+        case "approvals.refuse": Effect(approvals("refused"), 1)
         default: nil
         }
     }

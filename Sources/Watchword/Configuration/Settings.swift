@@ -26,6 +26,8 @@ struct Settings: Sendable {
     let administration: AdministrationSettings
     /// Where administration is answered; empty for everywhere.
     let administrationNetworks: [IPNetwork]
+    /// The operations that need a second person, by name.
+    let twoPeople: Set<String>
     /// Key rotation.
     let keys: KeySettings
     /// Who holds the head of the revocation log.
@@ -54,6 +56,7 @@ struct Settings: Sendable {
                 + " beside all that it asks for anyway; empty is everywhere"
                 + " (docs/operations/administration.md)."
         )
+        twoPeople = source.twoPeople()
         keys = KeySettings(from: source, longestSession: sessions.absoluteLimit)
         authority = AuthoritySettings(from: source)
         revocation = RevocationSettings(from: source)

@@ -72,6 +72,10 @@ package enum AccessTable {
         }
         return out + """
 
+            Each of them but `approvals.give` can need a second person as well, where
+            `administration.two_people` names it:
+            [administration](operations/administration.md#two-people).
+
             What takes away and can be given again is never among them: disabling one account or an
             organisation, ending sessions, taking a role or a membership, taking back a key. In an
             emergency it must not wait.

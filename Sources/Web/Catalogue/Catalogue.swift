@@ -1,5 +1,6 @@
 // All operations of a listener, and the binding of each to exactly one handler. An operation with
 // no handler, or with two, or a handler without an operation, is a bug that stops the start.
+package import Access
 internal import HTTPTypes
 package import Primitives
 internal import Revocation
@@ -23,19 +24,23 @@ package struct Bindings {
     private let gatekeeper: Gatekeeper
     private let answers: (any IdempotentAnswers)?
     private let marks: (any CursorMarks)?
+    private let approvals: Approvals?
     private var routes: [String: Route] = [:]
 
-    /// Bindings for `catalogue`, with `gatekeeper` at every gate, and `answers` to keep those of
-    /// idempotent operations and `marks` for the cursors of lists; nil where there are none.
+    /// Bindings for `catalogue`, with `gatekeeper` at every gate, `answers` to keep those of
+    /// idempotent operations, `marks` for the cursors of lists, and `approvals` for what needs a
+    /// second person; nil where there are none.
     package init(
         _ catalogue: Catalogue,
         answers: (any IdempotentAnswers)? = nil,
         marks: (any CursorMarks)? = nil,
+        approvals: Approvals? = nil,
         gatekeeper: @escaping Gatekeeper
     ) {
         self.catalogue = catalogue
         self.answers = answers
         self.marks = marks
+        self.approvals = approvals
         self.gatekeeper = gatekeeper
     }
 
@@ -47,6 +52,7 @@ package struct Bindings {
         let info = operation.info
         let gatekeeper = gatekeeper
         let answers = answers
+        let approvals = approvals
         let seal = marks.map { CursorSeal($0, list: info.name) }
         precondition(
             answers != nil || !info.traits.contains(.idempotent),
@@ -75,7 +81,8 @@ package struct Bindings {
                 let reply = try await CursorSeal.$current.withValue(seal) {
                     try await ready.timed {
                         try await Self.once(request, answers) {
-                            try await Self.versioned(info, ready) {
+                            try await approvals?.check(info, ready, body: bytes ?? [])
+                            return try await Self.versioned(info, ready) {
                                 try await handler(input, ready)
                             }
                         }

@@ -1,7 +1,6 @@
 // `Idempotency-Key`: a creating call that may be sent again when its answer was lost. What came of
 // the first is kept elsewhere, behind a protocol; here the key is read, the request is reduced to a
 // digest, and answers become bytes and come back. Only successful answers are kept.
-internal import Access
 internal import Crypto
 internal import HTTPTypes
 package import Primitives
@@ -89,20 +88,10 @@ extension IdempotentRequest {
                 "Idempotency-Key must be 1 to 255 visible ASCII characters, once."
             )
         }
-        var hash = SHA256()
-        // Each part behind its length: no two requests run together into the same bytes.
-        let realm = context.caller?.realm.organisationID?.description ?? ""
-        // Two API keys of one account may be narrowed differently: neither is told what the other
-        // was. The sessions of an account are as good as one another.
-        let credential = context.claims.isKey ? context.claims.tokenID.description : ""
-        for part in [info.name, realm, credential, context.path, context.query ?? ""] {
-            hash.update(data: Array("\(part.utf8.count):\(part)".utf8))
-        }
-        hash.update(data: body)
         self.init(
             account: context.claims.accountID,
             keyDigest: Array(SHA256.hash(data: Array(key.utf8))),
-            requestDigest: Array(hash.finalize()),
+            requestDigest: RequestDigest.of(info, context, body: body),
             attempt: context.id,
             now: context.now
         )

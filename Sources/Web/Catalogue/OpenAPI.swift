@@ -215,6 +215,10 @@ package enum OpenAPI {
                     ("detail", text),
                     ("code", .object([("type", .text("string")), ("enum", codes)])),
                     ("instance", .object([("type", .text("string")), ("format", .text("uri"))])),
+                    (
+                        "approval_id",
+                        .object([("type", .text("string")), ("format", .text("uuid"))])
+                    ),
                     ("errors", .object([("type", .text("array")), ("items", error)])),
                 ])
             ),

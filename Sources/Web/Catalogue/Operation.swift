@@ -175,6 +175,7 @@ package struct OperationInfo: Sendable {
         ]
         all.formUnion(declaredProblems)
         all.formUnion(gate.problems + proof.problems)
+        if canNeedTwoPeople { all.formUnion([.approvalRequired, .limitReached]) }
         switch carrier {
         case .nothing: break
         case .query: all.insert(.validationFailed)

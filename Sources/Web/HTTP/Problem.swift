@@ -1,6 +1,7 @@
 // Problems as RFC 9457 has them, and how errors become problems. A refusal says its code; a fault
 // says that the store is away or that something broke, and its text goes to the log alone; anything
 // else is 500. No text of an error that is not a refusal ever reaches a client.
+internal import Access
 internal import HTTPTypes
 package import Primitives
 
@@ -18,6 +19,8 @@ package struct Problem: Sendable {
     package var cookies: [SetCookie] = []
     /// How recent the caller's proof of who he is must be.
     package var maximumAge: Duration?
+    /// What the request waits for, where another person must approve it.
+    package var approval: ApprovalID?
     /// The methods the path answers, for 405.
     package var allow: [String]?
     /// What went wrong inside, for the log alone; nil for refusals.
@@ -40,6 +43,7 @@ package struct Problem: Sendable {
             errors = refusal.memberErrors
             retryAfter = refusal.retryAfter
             if case .proofTooOld(let limit)? = refusal as? GateRefusal { maximumAge = limit }
+            if case .required(let view)? = refusal as? ApprovalRefusal { approval = view.id }
         case let late as DeadlineExceeded:
             self.init(.deadlineExceeded)
             cause = late
@@ -112,6 +116,7 @@ package struct Problem: Sendable {
         out += ",\"code\":".utf8
         JSONText.append(code.rawValue, to: &out)
         out += ",\"instance\":\"urn:uuid:\(id)\"".utf8
+        if let approval { out += ",\"approval_id\":\"\(approval)\"".utf8 }
         if !errors.isEmpty {
             out += ",\"errors\":[".utf8
             for (index, error) in errors.enumerated() {

@@ -114,18 +114,22 @@ package struct Caller: Sendable {
     package let realm: Realm
     /// The permission that opened the gate; nil where none was asked for.
     package let permission: AdminPermission?
+    /// The organisation that it is held in; nil where it is held everywhere.
+    package let delegatedBy: OrganisationID?
 
     /// A caller.
     package init(
         claims: AccessClaims,
         source: Source,
         realm: Realm = .everywhere,
-        permission: AdminPermission? = nil
+        permission: AdminPermission? = nil,
+        delegatedBy: OrganisationID? = nil
     ) {
         self.claims = claims
         self.source = source
         self.realm = realm
         self.permission = permission
+        self.delegatedBy = delegatedBy
     }
 }
 

@@ -82,7 +82,8 @@ extension WebServices {
             let caller = try await administrator(context)
             let organisation = try OrganisationChoice.read(context.headers, caller.claims)
             // Who may everywhere may in each that is there, as a member or not.
-            if try await hold(caller.claims).permits(permission.rawValue) {
+            let isEverywhere = try await hold(caller.claims).permits(permission.rawValue)
+            if isEverywhere {
                 if let organisation { try await checkPresence(of: organisation) }
             } else {
                 guard let organisation,
@@ -94,7 +95,8 @@ extension WebServices {
                 claims: caller.claims,
                 source: caller.source,
                 realm: realm,
-                permission: permission
+                permission: permission,
+                delegatedBy: isEverywhere ? nil : organisation
             )
         }
     }

@@ -19,10 +19,12 @@ enum Subject: String, CaseIterable, Sendable {
     case rule
     case signingKey
     case permission
+    /// Of a request that the member has made in the organisation.
+    case approval
 
     /// The kinds that belong to an organisation, or to a person; the others are everybody's.
     static let owned: [Subject] = [
-        .organisation, .account, .session, .ownSession, .service, .apiKey,
+        .organisation, .account, .session, .ownSession, .service, .apiKey, .approval,
     ]
 
     /// What a parameter of a path stands for, by the segment before it.
@@ -38,6 +40,7 @@ enum Subject: String, CaseIterable, Sendable {
         case "keys": path.contains("/service-accounts/") ? .apiKey : .signingKey
         case "permissions": .permission
         case "route-rules": .rule
+        case "approvals": .approval
         default: throw ClusterError("what is named after \(segment) in \(path)?")
         }
     }
@@ -91,6 +94,7 @@ extension TestOrganisation {
         var ids: [Subject: String] = [
             .organisation: id, .account: person.id, .session: session.session,
             .ownSession: session.session, .role: role, .service: service, .apiKey: key,
+            .approval: try await approval(of: person),
         ]
         if more.contains(.rule) {
             let rule = """
@@ -112,6 +116,20 @@ extension TestOrganisation {
             )
         }
         return Subjects(ids: ids, mark: mark, person: person, tokens: tokens)
+    }
+
+    /// Has a request of somebody wait for a second person.
+    private func approval(of person: Person) async throws -> String {
+        try await cluster.sql(
+            """
+            INSERT INTO approvals (id, account_id, request_digest, organisation_id, operation,
+                                   method, target, if_match, body, created_at, expires_at)
+            VALUES (gen_random_uuid(), '\(person.id)', sha256(gen_random_uuid()::text::bytea),
+                    '\(id)', 'users.delete', 'DELETE', '/v1/admin/users/\(person.id)', '', '',
+                    now(), now() + interval '1 hour')
+            RETURNING id
+            """
+        )
     }
 
     /// Makes something; its id, or what else names it.
