@@ -41,7 +41,7 @@ enum ApprovalStore {
 
     private static let detail = """
         jsonb_build_object('approval_id', a.id, 'operation', a.operation,
-                    'request', a.method || ' ' || left(a.target, 500),
+                    'call', a.method || ' ' || left(a.target, 500),
                     'organisation_id', a.organisation_id)
         """
 
@@ -100,6 +100,7 @@ enum ApprovalStore {
                        AND NOT \(isOver)) < \(Approvals.limit)
             ON CONFLICT (account_id, request_digest) DO UPDATE
                SET id = excluded.id,
+                   organisation_id = excluded.organisation_id,
                    created_at = excluded.created_at,
                    expires_at = excluded.expires_at,
                    decision = NULL,

@@ -88,7 +88,12 @@ import Web
                 INSERT INTO organisation_members
                 SELECT o.id, a.id, now() FROM organisations o, accounts a;
                 INSERT INTO api_keys (id, account_id, name, digest, created_at)
-                SELECT gen_random_uuid(), id, 'key', sha256('x'), now() FROM accounts
+                SELECT gen_random_uuid(), id, 'key', sha256('x'), now() FROM accounts;
+                INSERT INTO approvals (id, account_id, request_digest, operation, method, target,
+                                       if_match, body, created_at, expires_at)
+                SELECT gen_random_uuid(), id, sha256('x'), 'keys.rotate', 'POST', '/', '', '',
+                       now(), now()
+                  FROM accounts
                 """
             )
             let tables = try await cluster.lines(

@@ -26,7 +26,7 @@ enum TwoPeople {
         names.union(names.flatMap { others[$0] ?? [] })
     }
 
-    /// Those of them that a list leaves open; none where nothing needs two people.
+    /// The makers that a list leaves open; none where nothing needs two people.
     static func gaps(in operations: Set<String>) -> [String] {
         operations.isEmpty ? [] : makers.filter { !operations.contains($0) }
     }

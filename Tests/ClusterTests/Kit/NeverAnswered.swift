@@ -8,7 +8,8 @@ import Testing
 enum NeverAnswered {
     /// The columns that hold secrets, or what secrets are compared with.
     static let columns = [
-        "phc", "digest", "key_digest", "nonce_digest", "sealed", "request", "answer",
+        "phc", "digest", "key_digest", "nonce_digest", "request_digest", "sealed", "request",
+        "answer",
     ]
     /// Columns of bytes that hold none.
     static let harmlessColumns = ["public_key", "subject", "packed"]
