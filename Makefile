@@ -1,5 +1,5 @@
 # `make` alone prints the menu.
-PACKAGES := postgresql redis-server nginx haproxy caddy curl libpq-dev libhiredis-dev \
+PACKAGES := postgresql redis-server nginx haproxy caddy curl oathtool libpq-dev libhiredis-dev \
 	libsodium-dev libjansson-dev libutf8proc-dev libidn2-dev libzxcvbn-dev pkg-config openssl \
 	python3 python3-venv spin gcc libc6-dev
 SWIFT_FILES := Sources Tests Package.swift

@@ -158,7 +158,7 @@ CREATE TABLE public.login_history (
     user_agent text NOT NULL,
     outcome text NOT NULL,
     session_id uuid,
-    CONSTRAINT login_history_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'wrong-password'::text, 'unconfirmed'::text, 'disabled'::text, 'password-change-required'::text, 'organisation-refused'::text])))
+    CONSTRAINT login_history_outcome_check CHECK ((outcome = ANY (ARRAY['signed-in'::text, 'wrong-password'::text, 'unconfirmed'::text, 'disabled'::text, 'password-change-required'::text, 'organisation-refused'::text, 'second-factor-required'::text, 'wrong-second-factor'::text])))
 )
 PARTITION BY RANGE (id);
 
@@ -283,6 +283,20 @@ CREATE TABLE public.route_rules (
     CONSTRAINT route_rules_public_check CHECK (((access = 'authenticated'::text) OR ((permissions = '{}'::text[]) AND (roles = '{}'::text[]) AND (scopes = '{}'::text[]) AND (resource IS NULL))))
 );
 
+CREATE TABLE public.second_factors (
+    account_id uuid NOT NULL,
+    seed_sealed bytea NOT NULL,
+    master_key_version integer NOT NULL,
+    last_step bigint DEFAULT 0 NOT NULL,
+    failed_codes integer DEFAULT 0 NOT NULL,
+    recovery_digests bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    begun_in uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT second_factors_begun_check CHECK (((confirmed_at IS NOT NULL) OR (recovery_digests = '{}'::bytea[])))
+);
+
 CREATE TABLE public.session_ends (
     account_id uuid NOT NULL,
     began_at timestamp with time zone NOT NULL,
@@ -313,6 +327,7 @@ CREATE TABLE public.sessions (
     end_reason text,
     actor_id uuid,
     organisation_id uuid,
+    second_factor boolean DEFAULT false NOT NULL,
     CONSTRAINT sessions_nonce_length CHECK ((length(nonce_digest) = 32)),
     CONSTRAINT sessions_order_check CHECK ((idle_expires_at <= expires_at)),
     CONSTRAINT sessions_transport_check CHECK ((transport = ANY (ARRAY['body'::text, 'cookie'::text])))
@@ -419,6 +434,9 @@ ALTER TABLE ONLY public.route_rules
 ALTER TABLE ONLY public.route_rules
     ADD CONSTRAINT route_rules_position_key UNIQUE ("position") DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.session_ends
     ADD CONSTRAINT session_ends_pkey PRIMARY KEY (account_id);
 
@@ -518,6 +536,9 @@ ALTER TABLE ONLY public.role_includes
 
 ALTER TABLE ONLY public.role_permissions
     ADD CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role_id) REFERENCES public.roles(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.second_factors
+    ADD CONSTRAINT second_factors_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.session_ends
     ADD CONSTRAINT session_ends_account_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

@@ -125,6 +125,7 @@ enum AccountListStore {
                         AND \(OrganisationStore.isOfNoneRemoved("ar"))
                       ORDER BY r.name),
                p.account_id IS NOT NULL, COALESCE(p.must_change, false),
+               \(AccountStore.hasSecondFactor),
                f.given_name, f.family_name, f.address, f.phone_number, f.birthdate
           FROM accounts a
           LEFT JOIN account_passwords p ON p.account_id = a.id
@@ -143,12 +144,13 @@ enum AccountListStore {
                 roles: try row.get(11, as: [String].self),
                 hasPassword: try row.get(12, as: Bool.self),
                 mustChangePassword: try row.get(13, as: Bool.self),
+                hasSecondFactor: try row.get(14, as: Bool.self),
                 profile: AccountProfile(
-                    givenName: try row.get(14, as: String?.self),
-                    familyName: try row.get(15, as: String?.self),
-                    address: try row.get(16, as: String?.self),
-                    phoneNumber: try row.get(17, as: String?.self),
-                    birthdate: try row.get(18, as: String?.self)
+                    givenName: try row.get(15, as: String?.self),
+                    familyName: try row.get(16, as: String?.self),
+                    address: try row.get(17, as: String?.self),
+                    phoneNumber: try row.get(18, as: String?.self),
+                    birthdate: try row.get(19, as: String?.self)
                 )
             )
         }

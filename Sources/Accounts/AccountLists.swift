@@ -62,6 +62,8 @@ package struct AccountDetail: Sendable {
     package let hasPassword: Bool
     /// Whether the password must be replaced at the next sign-in.
     package let mustChangePassword: Bool
+    /// Whether a second factor is asked for when it signs in.
+    package let hasSecondFactor: Bool
     /// What its owner told about himself.
     package let profile: AccountProfile
 
@@ -73,6 +75,7 @@ package struct AccountDetail: Sendable {
         roles: [String],
         hasPassword: Bool,
         mustChangePassword: Bool,
+        hasSecondFactor: Bool,
         profile: AccountProfile
     ) {
         self.summary = summary
@@ -81,6 +84,7 @@ package struct AccountDetail: Sendable {
         self.roles = roles
         self.hasPassword = hasPassword
         self.mustChangePassword = mustChangePassword
+        self.hasSecondFactor = hasSecondFactor
         self.profile = profile
     }
 }

@@ -101,6 +101,8 @@ enum AccountStateStore {
             DELETE FROM account_profiles x USING changed c WHERE x.account_id = c.id
         ), password AS (
             DELETE FROM account_passwords x USING changed c WHERE x.account_id = c.id
+        ), second_factor AS (
+            DELETE FROM second_factors x USING changed c WHERE x.account_id = c.id
         ), roles_held AS (
             DELETE FROM account_roles x USING changed c WHERE x.account_id = c.id
         ), memberships AS (

@@ -18,6 +18,8 @@ package struct SignInAccount: Sendable {
     package let phc: String?
     /// Whether the password must be replaced before it opens a session.
     package let mustChangePassword: Bool
+    /// Whether the password alone opens no session.
+    package let hasSecondFactor: Bool
 }
 
 /// What an account's owner sees of it.
@@ -105,7 +107,7 @@ package enum AccountStore {
         "accounts.find_for_sign_in",
         """
         SELECT a.id, a.state, a.confirmed_at IS NOT NULL, p.phc,
-               COALESCE(p.must_change, false)
+               COALESCE(p.must_change, false), \(hasSecondFactor)
           FROM accounts a
           LEFT JOIN account_passwords p ON p.account_id = a.id
          WHERE \(isNamed)
@@ -117,16 +119,23 @@ package enum AccountStore {
                 state: try row.get(1, as: String.self),
                 isConfirmed: try row.get(2, as: Bool.self),
                 phc: try row.get(3, as: String?.self),
-                mustChangePassword: try row.get(4, as: Bool.self)
+                mustChangePassword: try row.get(4, as: Bool.self),
+                hasSecondFactor: try row.get(5, as: Bool.self)
             )
         }
     )
+
+    /// Whether the account `a` has a second factor that is in use.
+    package static let hasSecondFactor = """
+        EXISTS (SELECT FROM second_factors sf
+                        WHERE sf.account_id = a.id AND sf.confirmed_at IS NOT NULL)
+        """
 
     /// The hash of an account's password.
     package static let findPassword = Statement(
         "accounts.find_password",
         """
-        SELECT p.phc, a.email, a.username
+        SELECT p.phc, a.email, a.username, \(hasSecondFactor)
           FROM accounts a
           JOIN account_passwords p ON p.account_id = a.id
          WHERE a.id = $1
@@ -136,7 +145,8 @@ package enum AccountStore {
         decode: { row in
             (
                 phc: try row.get(0, as: String.self), email: try row.get(1, as: String.self),
-                username: try row.get(2, as: String?.self)
+                username: try row.get(2, as: String?.self),
+                hasSecondFactor: try row.get(3, as: Bool.self)
             )
         }
     )

@@ -22,6 +22,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case refreshTokenReused = "refresh-token-reused"
     case refreshTokenRevoked = "refresh-token-revoked"
     case passwordIncorrect = "password-incorrect"
+    case secondFactorIncorrect = "second-factor-incorrect"
     case accountUnconfirmed = "account-unconfirmed"
     case csrfFailed = "csrf-failed"
     case crossSiteRequest = "cross-site-request"
@@ -34,6 +35,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case permissionNotHeld = "permission-not-held"
     case selfChangeRefused = "self-change-refused"
     case recentSignInRequired = "recent-sign-in-required"
+    case secondFactorRequired = "second-factor-required"
     case networkNotAllowed = "network-not-allowed"
     case approvalRequired = "approval-required"
     case approvalClosed = "approval-closed"
@@ -42,6 +44,7 @@ package enum ProblemCode: String, CaseIterable, Sendable, Hashable {
     case nameTaken = "name-taken"
     case builtIn = "built-in"
     case inUse = "in-use"
+    case secondFactorPresent = "second-factor-present"
     case roleCycle = "role-cycle"
     case lastAdministrator = "last-administrator"
     case limitReached = "limit-reached"
@@ -63,18 +66,20 @@ extension ProblemCode {
         case .malformedRequest, .validationFailed: 400
         case .tokenMissing, .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked,
             .signInFailed, .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,
-            .refreshTokenRevoked, .passwordIncorrect:
+            .refreshTokenRevoked, .passwordIncorrect, .secondFactorIncorrect:
             401
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled,
             .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
-            .approvalRequired, .passwordChangeRequired, .organisationRefused:
+            .secondFactorRequired, .approvalRequired, .passwordChangeRequired,
+            .organisationRefused:
             403
         case .notFound: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
         case .emailTaken, .usernameTaken, .nameTaken, .builtIn, .inUse, .roleCycle,
-            .lastAdministrator, .limitReached, .idempotencyKeyReused, .approvalClosed:
+            .lastAdministrator, .limitReached, .idempotencyKeyReused, .approvalClosed,
+            .secondFactorPresent:
             409
         case .versionMismatch: 412
         case .bodyTooLarge: 413

@@ -24,6 +24,20 @@ extension ProblemCode {
                 "Sign in again, and repeat the call with the new token. `max_age` of "
                     + "`WWW-Authenticate` says in seconds how recent it must be (RFC 9470)."
             )
+        case .secondFactorRequired:
+            Manual(
+                "Second factor required",
+                "The password is right, and opens nothing alone: the account has a second factor, "
+                    + "or what is called is for sessions that one has opened.",
+                "Sign in with `code`: what the authenticator shows, or a recovery code. Who has no "
+                    + "second factor enrols one first (`POST /v1/me/second-factor`)."
+            )
+        case .secondFactorPresent:
+            Manual(
+                "Second factor present",
+                "The account has a second factor.",
+                "Remove it first (`DELETE /v1/me/second-factor`)."
+            )
         case .networkNotAllowed:
             Manual(
                 "Network not allowed",

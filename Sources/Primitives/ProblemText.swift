@@ -23,13 +23,14 @@ extension ProblemCode {
             requestManual
         case .tokenMissing, .tokenMalformed, .tokenInvalid, .tokenExpired, .tokenRevoked,
             .signInFailed, .refreshTokenInvalid, .refreshTokenExpired, .refreshTokenReused,
-            .refreshTokenRevoked, .passwordIncorrect:
+            .refreshTokenRevoked, .passwordIncorrect, .secondFactorIncorrect:
             credentialManual
         case .accountUnconfirmed, .csrfFailed, .crossSiteRequest, .originRefused,
             .permissionDenied, .originalRequestRefused, .registrationDisabled, .emailTaken,
             .usernameTaken:
             ruleManual
         case .permissionNotHeld, .selfChangeRefused, .recentSignInRequired, .networkNotAllowed,
+            .secondFactorRequired, .secondFactorPresent,
             .approvalRequired, .approvalClosed, .passwordChangeRequired,
             .organisationRefused, .nameTaken, .builtIn, .inUse,
             .roleCycle, .lastAdministrator, .limitReached, .idempotencyKeyReused,
@@ -133,6 +134,13 @@ extension ProblemCode {
                 "Password incorrect",
                 "The current password, which this operation asks for again, is wrong.",
                 "Type it again."
+            )
+        case .secondFactorIncorrect:
+            Manual(
+                "Second factor incorrect",
+                "The password is right; the code is wrong, was used before, or its time is over.",
+                "Wait for the next code, or use a recovery code. After many wrong codes in a row "
+                    + "only a recovery code helps, or an administrator."
             )
         default:
             refreshManual

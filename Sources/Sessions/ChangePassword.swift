@@ -12,6 +12,10 @@ package import Tokens
 package enum ChangePasswordRefusal: Refusal, Equatable {
     /// The current password is another one.
     case wrongPassword
+    /// A second factor must be shown beside it.
+    case secondFactorRequired
+    /// The code of the second factor is not right.
+    case wrongSecondFactor
     /// The new one may not be one.
     case invalid([MemberError])
     /// Too many wrong guesses.
@@ -24,6 +28,8 @@ package enum ChangePasswordRefusal: Refusal, Equatable {
     package var code: ProblemCode {
         switch self {
         case .wrongPassword: .passwordIncorrect
+        case .secondFactorRequired: .secondFactorRequired
+        case .wrongSecondFactor: .secondFactorIncorrect
         case .invalid: .validationFailed
         case .throttled: .tooManyAttempts
         case .impersonating: .permissionDenied
@@ -47,6 +53,7 @@ package struct ChangePassword: Sendable {
     let hashing: PasswordHashing
     let throttle: Throttle
     let rules: SignInRules
+    let secondFactors: SecondFactors
     let minimumLength: Int
     let minting: Minting
     let entropy: Entropy
@@ -58,6 +65,7 @@ package struct ChangePassword: Sendable {
         hashing: PasswordHashing,
         throttle: Throttle,
         rules: SignInRules,
+        secondFactors: SecondFactors,
         minimumLength: Int,
         minting: Minting,
         entropy: Entropy
@@ -67,6 +75,7 @@ package struct ChangePassword: Sendable {
         self.hashing = hashing
         self.throttle = throttle
         self.rules = rules
+        self.secondFactors = secondFactors
         self.minimumLength = minimumLength
         self.minting = minting
         self.entropy = entropy
@@ -77,6 +86,7 @@ package struct ChangePassword: Sendable {
     /// - Throws: `ChangePasswordRefusal`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         current: Secret,
+        code: Secret? = nil,
         new: Secret,
         _ caller: AccessClaims,
         _ trace: RequestTrace
@@ -98,18 +108,40 @@ package struct ChangePassword: Sendable {
                 error.memberError("new_password", minimum: minimumLength)
             ])
         }
-        try await prove(current, account.phc, caller, trace)
-        let phc = try await hashing.hash(fresh)
+        let reservation = try await prove(current, account.phc, caller, trace)
+        let phc: String
+        do {
+            try Self.checkPresence(of: code, isWanted: account.hasSecondFactor)
+            phc = try await hashing.hash(fresh)
+        } catch {
+            await throttle.giveBack(reservation)
+            throw error
+        }
+        // Last, so that no code is used up for what is refused anyway; a wrong one stays counted.
+        try await prove(code, caller, trace)
+        await throttle.giveBack(reservation)
         return try await replace(account.phc, by: phc, caller, trace)
     }
 
-    /// One guess at the current password, reserved before it is hashed.
+    /// A code comes with an account that has a second factor, and with no other.
+    private static func checkPresence(
+        of code: Secret?,
+        isWanted: Bool
+    ) throws(ChangePasswordRefusal) {
+        switch (isWanted, code) {
+        case (true, .some), (false, nil): return
+        case (true, nil): throw .secondFactorRequired
+        case (false, .some): throw .invalid([SecondFactors.needlessCode])
+        }
+    }
+
+    /// One guess at the current password, reserved before it is hashed; to be given back.
     private func prove(
         _ current: Secret,
         _ phc: String,
         _ caller: AccessClaims,
         _ trace: RequestTrace
-    ) async throws {
+    ) async throws -> ThrottleReservation {
         let subjects = rules.subjects(
             account: caller.accountID,
             name: "",
@@ -127,19 +159,34 @@ package struct ChangePassword: Sendable {
             await throttle.giveBack(reservation)
             throw error
         }
-        if matches {
-            await throttle.giveBack(reservation)
-            return
-        }
-        let binds = AuditBinds(trace, entropy: entropy)
-        _ = try await database.execute(
-            SessionStore.recordWrongPassword(
-                caller.accountID,
-                caller.sessionID,
-                binds
-            )
-        )
+        guard !matches else { return reservation }
+        try await record("wrong-password", caller, trace)
         throw ChangePasswordRefusal.wrongPassword
+    }
+
+    private func prove(
+        _ code: Secret?,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws {
+        guard let code else { return }
+        guard try await secondFactors.use(code, of: caller.accountID, trace) == nil else { return }
+        try await record("wrong-second-factor", caller, trace)
+        throw ChangePasswordRefusal.wrongSecondFactor
+    }
+
+    private func record(
+        _ outcome: String,
+        _ caller: AccessClaims,
+        _ trace: RequestTrace
+    ) async throws {
+        let query = SessionStore.recordFailedChange(
+            caller.accountID,
+            caller.sessionID,
+            AuditBinds(trace, entropy: entropy),
+            outcome
+        )
+        _ = try await database.execute(query)
     }
 
     private func replace(

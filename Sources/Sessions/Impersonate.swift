@@ -11,12 +11,20 @@ package import Primitives
 package import Revocation
 package import Tokens
 
+/// Whether a second factor is wanted.
+package enum SecondFactorRule: String, CaseIterable, Sendable {
+    case required
+    case off
+}
+
 /// Settings of administration.
 package struct AdministrationSettings: Sendable {
     /// Whether administrators may act as others.
     package var allowsImpersonation: Bool
     /// How lately who destroys or gives power must have signed in; zero for whenever.
     package var recentSignIn: Duration
+    /// Whether administration is for sessions that a second factor has opened.
+    package var wantsSecondFactor: Bool
 
     /// Reads them.
     package init(from source: SettingsSource) {
@@ -32,6 +40,14 @@ package struct AdministrationSettings: Sendable {
             help: "How lately who destroys or gives power must have signed in (docs/access.md); 0"
                 + " is off."
         )
+        wantsSecondFactor =
+            source.choice(
+                "administration.second_factor",
+                SecondFactorRule.self,
+                default: .off,
+                help: "Whether administration is for sessions that a second factor has opened"
+                    + " (docs/operations/administration.md); API keys and the terminal have none."
+            ) == .required
     }
 }
 

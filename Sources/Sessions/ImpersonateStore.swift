@@ -52,7 +52,8 @@ package enum ImpersonateStore {
               FROM account_signatures g
               JOIN account a ON a.id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,
-                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id
+                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id,
+                      second_factor
         ), \(AuditLog.append(
             as: "audited",
             .impersonated,

@@ -100,7 +100,7 @@ enum MintFault: Fault {
 /// The part of a row that every minting statement returns, from some column on.
 struct MintRow: Sendable {
     /// How many columns they are.
-    static let columnCount = 15
+    static let columnCount = 16
     /// The SQL of those columns, over the parts `s` (session) and `a` (account).
     ///
     /// Rights and their version are of one snapshot, that of the statement: a row that was locked
@@ -124,7 +124,7 @@ struct MintRow: Sendable {
                   FROM account_roles ar
                  WHERE ar.account_id = \(s).account_id
                    AND ar.expires_at > statement_timestamp()),
-               \(s).organisation_id, \(s).actor_id,
+               \(s).organisation_id, \(s).actor_id, \(s).second_factor,
                \(KeyStore.signing)
         """
     }
@@ -144,6 +144,8 @@ struct MintRow: Sendable {
     let rightsExpireAt: Timestamp?
     let organisationID: OrganisationID?
     let actorID: AccountID?
+    /// Whether a second factor opened the session.
+    let hasSecondFactor: Bool
     /// The key that signs; nil where none is active.
     let keyID: KeyID?
 
@@ -162,7 +164,8 @@ struct MintRow: Sendable {
         rightsExpireAt = try row.get(11, as: Timestamp?.self)
         organisationID = try row.get(12, as: OrganisationID?.self)
         actorID = try row.get(13, as: AccountID?.self)
-        keyID = try row.get(14, as: KeyID?.self)
+        hasSecondFactor = try row.get(14, as: Bool.self)
+        keyID = try row.get(15, as: KeyID?.self)
     }
 }
 
@@ -237,7 +240,8 @@ package struct Minting: Sendable {
             keyID: key.id,
             rightsExpireAt: row.rightsExpireAt.map { Timestamp(seconds: $0.seconds) },
             organisationID: row.organisationID,
-            actor: actor
+            actor: actor,
+            hasSecondFactor: row.hasSecondFactor
         )
         return TokenPair(
             sessionID: row.sessionID,

@@ -69,7 +69,8 @@ package enum RefreshStore {
         ), s AS MATERIALIZED (
             SELECT s.id, s.account_id, s.signature_generation, s.refresh_generation,
                    s.authenticated_at, s.idle_expires_at, s.expires_at, s.organisation_id,
-                   s.actor_id, s.revoked_at, s.previous_exchanged_at, s.previous_ip_address
+                   s.actor_id, s.second_factor, s.revoked_at, s.previous_exchanged_at,
+                   s.previous_ip_address
               FROM sessions s
               JOIN signature g ON g.account_id = s.account_id
              WHERE s.id = $1

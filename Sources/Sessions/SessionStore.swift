@@ -249,7 +249,7 @@ package enum SessionStore {
                AND s.revoked_at IS NULL
             RETURNING s.id, s.account_id, s.signature_generation, s.refresh_generation,
                       s.authenticated_at, s.idle_expires_at, s.expires_at, s.organisation_id,
-                      s.actor_id
+                      s.actor_id, s.second_factor
         ), \(RevocationLog.append(
             as: "logged",
             .signature,
@@ -354,9 +354,9 @@ package enum SessionStore {
         decode: MintRow.init
     )
 
-    /// Records that somebody who is signed in did not know the password.
-    static let recordWrongPassword = Statement(
-        "sessions.record_wrong_password",
+    /// Records that somebody who is signed in did not know what he must to change the password.
+    static let recordFailedChange = Statement(
+        "sessions.record_failed_change",
         """
         WITH caller AS (SELECT $1::uuid AS account_id, $2::uuid AS session_id),
         \(AuditLog.append(
@@ -364,6 +364,7 @@ package enum SessionStore {
             .passwordChangeFailed,
             account: "caller.account_id",
             session: "caller.session_id",
+            detail: "jsonb_build_object('outcome', $7::text)",
             from: "caller",
             binds: 3
         ))
@@ -372,7 +373,8 @@ package enum SessionStore {
         kind: .write,
         binds: AccountID.self,
         SessionID.self,
-        AuditBinds.self
+        AuditBinds.self,
+        String.self
     )
 
     /// The living sessions of an account, newest first, older than the cursor; without those for
@@ -468,7 +470,7 @@ package enum SessionStore {
         [
             resolve.info, end.info, endLost.info, endAll.info, endAllOfAnother.info, endOthers.info,
             changePassword.info,
-            recordWrongPassword.info,
+            recordFailedChange.info,
             list.info, history.info,
         ]
     }

@@ -17,6 +17,10 @@ package enum SignInRefusal: Refusal, Equatable {
     case unconfirmed
     /// The password was right; it must be replaced before it opens anything.
     case passwordChangeRequired
+    /// The password was right; a second factor must be shown beside it.
+    case secondFactorRequired
+    /// The password was right; the code is not.
+    case wrongSecondFactor
     /// The password was right; the account may not act in the organisation.
     case organisationRefused
     /// The password was right; the new one may not be one.
@@ -29,6 +33,8 @@ package enum SignInRefusal: Refusal, Equatable {
         case .wrongCredentials: .signInFailed
         case .unconfirmed: .accountUnconfirmed
         case .passwordChangeRequired: .passwordChangeRequired
+        case .secondFactorRequired: .secondFactorRequired
+        case .wrongSecondFactor: .secondFactorIncorrect
         case .organisationRefused: .organisationRefused
         case .invalid: .validationFailed
         case .throttled: .tooManyAttempts
@@ -75,6 +81,7 @@ package struct SignIn: Sendable {
     let hashing: PasswordHashing
     let throttle: Throttle
     let rules: SignInRules
+    let secondFactors: SecondFactors
     let minting: Minting
     let settings: AccountSettings
     let entropy: Entropy
@@ -86,6 +93,7 @@ package struct SignIn: Sendable {
         hashing: PasswordHashing,
         throttle: Throttle,
         rules: SignInRules,
+        secondFactors: SecondFactors,
         minting: Minting,
         settings: AccountSettings,
         entropy: Entropy
@@ -95,6 +103,7 @@ package struct SignIn: Sendable {
         self.hashing = hashing
         self.throttle = throttle
         self.rules = rules
+        self.secondFactors = secondFactors
         self.minting = minting
         self.settings = settings
         self.entropy = entropy
@@ -102,15 +111,17 @@ package struct SignIn: Sendable {
 
     /// Opens a session for whoever knows the password of `login`.
     ///
-    /// Two statements, one hash, one signature.
+    /// Two statements, one hash, one signature; two more statements for a second factor.
     ///
     /// - Parameters:
+    ///   - code: of the second factor, where the account has one, only then.
     ///   - newPassword: what replaces the password where it must be replaced, only then.
     ///   - organisation: what the session is for; nil for none.
     /// - Throws: `SignInRefusal`, `HashingOverloaded`; or a fault.
     package func callAsFunction(
         login: String,
         password: Secret,
+        code: Secret? = nil,
         newPassword: Secret? = nil,
         transport: Transport,
         organisation: OrganisationID? = nil,
@@ -146,14 +157,26 @@ package struct SignIn: Sendable {
             try await record(outcome, account?.id, trace)
             throw SignInRefusal.wrongCredentials
         }
-        await throttle.giveBack(reservation)
-        if settings.requiresConfirmation && !account.isConfirmed {
-            try await record(.unconfirmed, account.id, trace)
-            throw SignInRefusal.unconfirmed
+        let fresh: String?
+        do {
+            fresh = try await admit(account, code, password, newPassword, organisation, trace)
+        } catch {
+            await throttle.giveBack(reservation)
+            throw error
         }
-        if let organisation { try await check(organisation, account.id, trace) }
-        let fresh = try await renewal(of: password, by: newPassword, account, trace)
-        let opened = try await open(account.id, phc, fresh, transport, organisation, trace)
+        // Last, so that no code is used up for what is refused anyway; and a wrong one is not given
+        // back: it and the password are guessed under one limit.
+        let factors = try await secondFactor(code, account, trace)
+        await throttle.giveBack(reservation)
+        let opened = try await open(
+            account.id,
+            phc,
+            fresh,
+            factors,
+            transport,
+            organisation,
+            trace
+        )
         guard let pair = opened else {
             // Disabled, or the password was changed, while the old one was being checked.
             try await record(.wrongPassword, account.id, trace)
@@ -161,6 +184,55 @@ package struct SignIn: Sendable {
         }
         if fresh == nil { await upgrade(account.id, phc, password, trace) }
         return pair
+    }
+
+    /// Whether somebody who knows the password may go on, and the hash that replaces it where one
+    /// must.
+    private func admit(
+        _ account: SignInAccount,
+        _ code: Secret?,
+        _ password: Secret,
+        _ newPassword: Secret?,
+        _ organisation: OrganisationID?,
+        _ trace: RequestTrace
+    ) async throws -> String? {
+        try await checkPresence(of: code, account, trace)
+        if settings.requiresConfirmation && !account.isConfirmed {
+            try await record(.unconfirmed, account.id, trace)
+            throw SignInRefusal.unconfirmed
+        }
+        if let organisation { try await check(organisation, account.id, trace) }
+        return try await renewal(of: password, by: newPassword, account, trace)
+    }
+
+    /// What opens the account: the password alone where there is no code, or nothing to compare
+    /// it with.
+    private func secondFactor(
+        _ code: Secret?,
+        _ account: SignInAccount,
+        _ trace: RequestTrace
+    ) async throws -> SignInFactors {
+        guard account.hasSecondFactor, let code else { return .password }
+        if let factors = try await secondFactors.use(code, of: account.id, trace) {
+            return factors
+        }
+        try await record(.wrongSecondFactor, account.id, trace)
+        throw SignInRefusal.wrongSecondFactor
+    }
+
+    /// A code comes with an account that has a second factor, and with no other.
+    private func checkPresence(
+        of code: Secret?,
+        _ account: SignInAccount,
+        _ trace: RequestTrace
+    ) async throws {
+        switch (account.hasSecondFactor, code) {
+        case (true, .some), (false, nil): return
+        case (true, nil):
+            try await record(.secondFactorRequired, account.id, trace)
+            throw SignInRefusal.secondFactorRequired
+        case (false, .some): throw SignInRefusal.invalid([SecondFactors.needlessCode])
+        }
     }
 
     /// Refuses an organisation that the account may not act in, or that is not there, alike.
@@ -219,6 +291,8 @@ package struct SignIn: Sendable {
         case disabled
         case unconfirmed
         case passwordChangeRequired
+        case secondFactorRequired
+        case wrongSecondFactor
         case organisationRefused
     }
 
@@ -243,6 +317,7 @@ package struct SignIn: Sendable {
         _ account: AccountID,
         _ phc: String,
         _ fresh: String?,
+        _ factors: SignInFactors,
         _ transport: Transport,
         _ organisation: OrganisationID?,
         _ trace: RequestTrace
@@ -268,7 +343,7 @@ package struct SignIn: Sendable {
                     idleEnd,
                     trace.now + settings.absoluteLimit,
                     line,
-                    "password",
+                    factors.rawValue,
                     lifetime,
                     "watchword",
                     binds,
@@ -289,7 +364,7 @@ package struct SignIn: Sendable {
                     idleEnd,
                     trace.now + settings.absoluteLimit,
                     line,
-                    "password",
+                    factors.rawValue,
                     lifetime,
                     "watchword",
                     binds,
@@ -338,6 +413,8 @@ package struct SignIn: Sendable {
             case .disabled: "disabled"
             case .unconfirmed: "unconfirmed"
             case .passwordChangeRequired: "password-change-required"
+            case .secondFactorRequired: "second-factor-required"
+            case .wrongSecondFactor: "wrong-second-factor"
             case .organisationRefused: "organisation-refused"
             case .rightPassword, .wrongPassword: "wrong-password"
             }

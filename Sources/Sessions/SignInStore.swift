@@ -1,4 +1,5 @@
 // The SQL of signing in.
+import Accounts
 import Audit
 import Messaging
 package import Postgres
@@ -18,14 +19,16 @@ package enum SignInStore {
             INSERT INTO sessions (
                 id, account_id, signature_generation, nonce_digest, transport, ip_address,
                 user_agent, created_at, authenticated_at, last_used_at, idle_expires_at, expires_at,
-                organisation_id
+                organisation_id, second_factor
             )
             SELECT $1, g.account_id, g.generation, $4, $5, $15::text,
-                   $6, $14, clock_timestamp(), $14, $7, $8, $\(organisation)::uuid
+                   $6, $14, clock_timestamp(), $14, $7, $8, $\(organisation)::uuid,
+                   $10::text <> '\(SignInFactors.password.rawValue)'
               FROM \(generation) g
               JOIN password p ON p.account_id = g.account_id
             RETURNING id, account_id, signature_generation, refresh_generation,
-                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id
+                      authenticated_at, idle_expires_at, expires_at, organisation_id, actor_id,
+                      second_factor
         ), history AS (
             INSERT INTO login_history (
                 id, account_id, at, ip_address, user_agent, outcome, session_id
@@ -55,6 +58,13 @@ package enum SignInStore {
         """
     }
 
+    /// Whether the factors of `$10` are those that the account `a` has now: a second factor may
+    /// have been added, or removed, since they were looked at.
+    private static let isOpenedWhole = """
+        \(AccountStore.hasSecondFactor)
+                   = ($10::text <> '\(SignInFactors.password.rawValue)')
+        """
+
     /// The session that `opening` has opened, for tokens of lifetime `$11`.
     private static let opened = """
         SELECT \(MintRow.columns(session: "o", account: "a", lifetime: 11))
@@ -65,7 +75,8 @@ package enum SignInStore {
     /// Opens a session.
     ///
     /// Locks the signature row, then the account, then the password, then writes the session;
-    /// refuses (no row) if the account was disabled or its password changed since it was checked.
+    /// refuses (no row) if the account was disabled or its password or second factor changed since
+    /// they were checked.
     static let open = Statement(
         "sessions.open",
         """
@@ -87,6 +98,7 @@ package enum SignInStore {
               JOIN account a ON a.id = p.account_id
              WHERE p.phc = $3
                AND NOT p.must_change
+               AND \(isOpenedWhole)
                FOR SHARE OF p
         ), \(opening(with: "signature", organisation: 17))
         \(opened)
@@ -137,6 +149,7 @@ package enum SignInStore {
              WHERE p.account_id = a.id
                AND p.phc = $3
                AND p.must_change
+               AND \(isOpenedWhole)
             RETURNING p.account_id
         ), rotated AS (
             UPDATE account_signatures g

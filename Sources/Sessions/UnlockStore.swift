@@ -1,5 +1,5 @@
-// The SQL of lifting the throttle of somebody: nothing but its record, for the count is in Redis.
-// Must not be committed where Redis was not asked.
+// The SQL of lifting the throttle of somebody: its record, for the count is in Redis; and how many
+// codes of his authenticator were wrong. Must not be committed where Redis was not asked.
 import Audit
 package import Postgres
 import Primitives
@@ -14,6 +14,11 @@ package enum UnlockStore {
         """
         WITH target AS MATERIALIZED (
             SELECT a.id FROM accounts a WHERE a.id = $1
+        ), reopened AS (
+            UPDATE second_factors f
+               SET failed_codes = 0
+              FROM target t
+             WHERE f.account_id = t.id
         ), \(AuditLog.append(
             as: "audited",
             .accountUnlocked,

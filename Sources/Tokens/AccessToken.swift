@@ -39,6 +39,8 @@ package struct AccessClaims: Hashable, Sendable {
     package var organisationID: OrganisationID?
     /// `act`: who acts for the account (RFC 8693 section 4.1); nil for its owner.
     package var actor: TokenActor?
+    /// `amr`: whether a second factor opened the session, and not a password alone (RFC 8176).
+    package var hasSecondFactor: Bool
     /// What an API key is narrowed to; no token carries it.
     package var narrowedTo: [String]?
     /// Whether an API key was shown and no token; then `tokenID` is that of the key, and there is
@@ -62,7 +64,8 @@ package struct AccessClaims: Hashable, Sendable {
         keyID: KeyID,
         rightsExpireAt: Timestamp? = nil,
         organisationID: OrganisationID? = nil,
-        actor: TokenActor? = nil
+        actor: TokenActor? = nil,
+        hasSecondFactor: Bool = false
     ) {
         self.tokenID = tokenID
         self.accountID = accountID
@@ -80,6 +83,7 @@ package struct AccessClaims: Hashable, Sendable {
         self.rightsExpireAt = rightsExpireAt
         self.organisationID = organisationID
         self.actor = actor
+        self.hasSecondFactor = hasSecondFactor
     }
 }
 
@@ -106,6 +110,10 @@ package enum AccessTokenWriter {
         return String(decoding: out, as: UTF8.self)
     }
 
+    /// `amr` of a session that a second factor has opened; where a password did so alone it has
+    /// none.
+    private static let twoFactors = "[\"pwd\",\"otp\",\"mfa\"]"
+
     /// Issuer, audience, client and scope come from the configuration, which refuses quotes,
     /// backslashes and control characters; the rest are ids and numbers.
     private static func payload(_ claims: AccessClaims, issuer: String) -> String {
@@ -114,6 +122,7 @@ package enum AccessTokenWriter {
         out += ",\"exp\":\(claims.expiresAt.seconds),\"iat\":\(claims.issuedAt.seconds)"
         out += ",\"iat_ms\":\(claims.issuedAt.microseconds / 1000)"
         out += ",\"auth_time\":\(claims.authenticatedAt.seconds)"
+        if claims.hasSecondFactor { out += ",\"amr\":\(Self.twoFactors)" }
         out += ",\"jti\":\"\(claims.tokenID)\",\"sid\":\"\(claims.sessionID)\""
         out += ",\"sgn\":\(claims.signatureGeneration),\"rlv\":\(claims.rightsVersion)"
         if let roles = claims.roles {
@@ -235,7 +244,8 @@ package struct AccessTokenChecker: Sendable {
             keyID: keyID,
             rightsExpireAt: wire.rolesEnd.map { Timestamp(seconds: $0) },
             organisationID: organisation,
-            actor: actor
+            actor: actor,
+            hasSecondFactor: wire.amr?.contains("mfa") ?? false
         )
     }
 
@@ -273,6 +283,7 @@ package struct AccessTokenChecker: Sendable {
         let scope: String
         let rolesEnd: Int64?
         let org: String?
+        let amr: [String]?
         let act: Actor?
 
         struct Actor: Decodable {
@@ -293,7 +304,7 @@ package struct AccessTokenChecker: Sendable {
         }
 
         enum CodingKeys: String, CodingKey {
-            case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope, org, act
+            case iss, aud, sub, exp, iat, jti, sid, sgn, rlv, roles, scope, org, amr, act
             case rolesEnd = "roles_exp"
             case clientID = "client_id"
             case issuedMilliseconds = "iat_ms"

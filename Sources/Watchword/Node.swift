@@ -164,7 +164,7 @@ struct Node: Sendable {
             hashing: hashing,
             cache: TokenCache(limit: settings.web.tokenCacheLimit, metrics: metrics),
             answers: answers,
-            marks: masterKey,
+            masterKey: masterKey,
             keyUses: keyUses,
             metrics: metrics
         )
@@ -231,7 +231,7 @@ struct Node: Sendable {
         hashing: PasswordHashing,
         cache: TokenCache,
         answers: IdempotencyKeeper,
-        marks: MasterKey,
+        masterKey: MasterKey,
         keyUses: KeyUses,
         metrics: MetricsRegistry
     ) -> WebServices {
@@ -242,6 +242,13 @@ struct Node: Sendable {
             entropy: entropy
         )
         let issuer = settings.sessions.issuer
+        let secondFactors = SecondFactors(
+            database: pool,
+            revoker: revoker,
+            masterKey: masterKey,
+            publicURL: issuer,
+            entropy: entropy
+        )
         let rights = RightsResolver(database: pool, readIndex: readIndex, metrics: metrics)
         return WebServices(
             register: Register(
@@ -258,6 +265,7 @@ struct Node: Sendable {
                 hashing: hashing,
                 throttle: throttle,
                 rules: settings.signIn,
+                secondFactors: secondFactors,
                 minting: minting,
                 settings: settings.accounts,
                 entropy: entropy
@@ -282,6 +290,7 @@ struct Node: Sendable {
                 hashing: hashing,
                 throttle: throttle,
                 rules: settings.signIn,
+                secondFactors: secondFactors,
                 minimumLength: settings.accounts.minimumPasswordLength,
                 minting: minting,
                 entropy: entropy
@@ -314,6 +323,8 @@ struct Node: Sendable {
                 clock: clock
             ),
             recentProof: RecentProof(within: settings.administration.recentSignIn),
+            secondFactors: secondFactors,
+            administrationWantsSecondFactor: settings.administration.wantsSecondFactor,
             networks: AdministrationNetworks(
                 settings.administrationNetworks,
                 behind: settings.web.trustedProxies,
@@ -345,7 +356,7 @@ struct Node: Sendable {
             ),
             verifyCounters: VerifyCounters(metrics),
             answers: answers,
-            marks: marks,
+            marks: masterKey,
             insight: InsightServices(
                 audit: AuditLists(database: pool),
                 statistics: Statistics(database: pool),
@@ -380,6 +391,7 @@ struct Node: Sendable {
                 entropy: entropy
             ),
             requirePasswordChange: RequirePasswordChange(revoker: revoker, entropy: entropy),
+            resetSecondFactor: ResetSecondFactor(revoker: revoker, entropy: entropy),
             unlock: UnlockAccount(
                 revoker: revoker,
                 throttle: throttle,

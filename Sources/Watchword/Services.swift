@@ -8,6 +8,7 @@ import NIOPosix
 import Postgres
 import Primitives
 import Revocation
+import Sessions
 import Tokens
 import Web
 
@@ -19,6 +20,15 @@ struct MigrationStep: Sendable, Equatable {
     let name: String
     /// Whether the database has it already.
     let isApplied: Bool
+}
+
+/// What was sealed anew.
+struct Rewrapped: Sendable, Equatable {
+    let keys: Int
+    /// Seeds of authenticators.
+    let seeds: Int
+    /// Seeds that do not open with any version that is configured.
+    let unopened: Int
 }
 
 /// An account that may do everything, as made at the first start.
@@ -137,7 +147,7 @@ enum Services {
     ///
     /// As the API does it: with an entry in the audit log, and no more keys than there may be.
     static func rotateKeys(_ settings: Settings) async throws -> KeyView {
-        try await withKeys(settings) { keys in
+        try await withKeys(settings) { keys, _ in
             // Whoever cannot open them all makes none that others might not open.
             try await keys.reload()
             if let flaw = keys.flaw { throw flaw }
@@ -150,8 +160,12 @@ enum Services {
     }
 
     /// Seals every stored key with the newest master key that is configured.
-    static func rewrapKeys(_ settings: Settings) async throws -> Int {
-        try await withKeys(settings) { try await $0.rewrap() }
+    static func rewrapKeys(_ settings: Settings) async throws -> Rewrapped {
+        try await withKeys(settings) { keys, factors in
+            let count = try await keys.rewrap()
+            let seeds = try await factors.rewrap()
+            return Rewrapped(keys: count, seeds: seeds.sealed, unopened: seeds.unopened)
+        }
     }
 
     /// The routes: method, path, who may call.
@@ -163,7 +177,7 @@ enum Services {
 
     private static func withKeys<R: Sendable>(
         _ settings: Settings,
-        _ body: @Sendable (KeyKeeper) async throws -> R
+        _ body: @Sendable (KeyKeeper, SecondFactors) async throws -> R
     ) async throws -> R {
         guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
         let masterKey = try MasterKey(secret)
@@ -181,6 +195,13 @@ enum Services {
                         entropy: .system,
                         logger: quiet("watchword.keys"),
                         metrics: MetricsRegistry()
+                    ),
+                    SecondFactors(
+                        database: pool,
+                        revoker: revoker(pool, members),
+                        masterKey: masterKey,
+                        publicURL: settings.sessions.issuer,
+                        entropy: .system
                     )
                 )
             } catch let error as MasterKeyError {

@@ -27,6 +27,10 @@ package struct WebServices: Sendable {
     package let verifier: Verifier
     /// How lately who calls must have signed in, where much is at stake.
     package let recentProof: RecentProof
+    /// Second factors of the callers' own accounts.
+    package let secondFactors: SecondFactors
+    /// Whether administration is for sessions that a second factor has opened.
+    package let administrationWantsSecondFactor: Bool
     /// Where administration is answered.
     package let networks: AdministrationNetworks
     /// What needs a second person.
@@ -68,6 +72,8 @@ package struct WebServices: Sendable {
         lists: SessionLists,
         verifier: Verifier,
         recentProof: RecentProof,
+        secondFactors: SecondFactors,
+        administrationWantsSecondFactor: Bool,
         networks: AdministrationNetworks,
         approvals: Approvals,
         keys: KeyKeeper,
@@ -93,6 +99,8 @@ package struct WebServices: Sendable {
         self.lists = lists
         self.verifier = verifier
         self.recentProof = recentProof
+        self.secondFactors = secondFactors
+        self.administrationWantsSecondFactor = administrationWantsSecondFactor
         self.networks = networks
         self.approvals = approvals
         self.keys = keys
@@ -119,6 +127,7 @@ package struct WebServices: Sendable {
             gatekeeper: gatekeeper
         )
         bindAccounts(&bindings)
+        bindSecondFactor(&bindings)
         bindSessions(&bindings)
         bindGateway(&bindings)
         bindRoles(&bindings)
@@ -137,7 +146,8 @@ package struct WebServices: Sendable {
 package enum PublicAPI {
     /// The catalogue.
     package static let catalogue = Catalogue(
-        AccountAPI.operations + SessionAPI.operations + GatewayAPI.operations
+        AccountAPI.operations + SecondFactorAPI.operations + SessionAPI.operations
+            + GatewayAPI.operations
             + UserAPI.operations + RoleAPI.operations + RouteRuleAPI.operations
             + InsightServices.operations + OrganisationAPI.operations
             + ServiceAPI.operations + ApprovalAPI.operations + DecisionAPI.operations

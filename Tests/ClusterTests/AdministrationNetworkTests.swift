@@ -169,7 +169,10 @@ import Testing
                 let on = try await TestOrganisation(desk).subjects(desk)
                 let fields = on.tokens.bearer + Self.from(Self.outside[0])
                 let answer = try await Self.send(cluster, info, on, fields)
-                let isDone = (200..<300).contains(answer.status)
+                // Who has no second factor is told so: he is let in.
+                let isDone =
+                    (200..<300).contains(answer.status)
+                    || (info.name.hasPrefix("second_factor.") && answer.status == 404)
                 #expect(isDone, "\(info.name) \(answer.status) \(answer.body)")
                 tried.insert(info.name)
             }

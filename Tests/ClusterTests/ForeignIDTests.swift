@@ -33,6 +33,7 @@ import Testing
             desk = try await AdminDesk(cluster, boss)
             theirs = try await other.subjects(root)
             stranger = try await cluster.person()
+            for id in [theirs[.account], stranger.id] { try await cluster.addSecondFactor(to: id) }
         }
 
         /// The ids of others that can stand where one of one's own does.
@@ -103,6 +104,7 @@ import Testing
                     "organisation_members", "account_roles", "account_signatures",
                     "account_passwords", "account_profiles", "sessions", "api_keys",
                     "audit_events", "login_history", "outbox", "approvals",
+                    "second_factors",
                 ].map { rows($0, "account_id IN \(people)") }
             return try await cluster.sql(
                 "SELECT string_agg(line, E'\\n' ORDER BY line) FROM ("

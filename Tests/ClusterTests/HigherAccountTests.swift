@@ -28,6 +28,7 @@ import Testing
         /// A person and a service, who may more than the clerk where `isHigher`.
         func subjects(isHigher: Bool) async throws -> Subjects {
             let made = try await organisation.subjects(root)
+            try await cluster.addSecondFactor(to: made[.account])
             guard isHigher else { return made }
             for subject in [Subject.account, .service] {
                 let holder = Person(email: "", username: "", password: "", id: made[subject])
@@ -51,7 +52,7 @@ import Testing
             let both = "IN ('\(subjects[.account])', '\(subjects[.service])')"
             let rows = [
                 "account_signatures", "account_profiles", "account_passwords", "account_roles",
-                "sessions", "api_keys", "audit_events", "outbox",
+                "sessions", "api_keys", "audit_events", "outbox", "second_factors",
             ].map { "SELECT '\($0)' || t::text AS line FROM \($0) t WHERE account_id \(both)" }
             let all = rows + ["SELECT 'accounts' || a::text FROM accounts a WHERE id \(both)"]
             return try await cluster.sql(

@@ -82,7 +82,7 @@ import Testing
             SELECT DISTINCT column_name
               FROM information_schema.columns
              WHERE table_schema = 'public'
-               AND data_type = 'bytea'
+               AND udt_name IN ('bytea', '_bytea')
             """
         )
         // A new column of bytes is secret, or somebody says why not.

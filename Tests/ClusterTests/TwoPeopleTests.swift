@@ -80,7 +80,12 @@ import Testing
                     try await cluster.signIn(cluster.administrator),
                     to: nodes[1]
                 )
-                #expect(try Self.id(anew) != waiting, "\(info.name)")
+                let left = try Self.id(anew)
+                #expect(left != waiting, "\(info.name)")
+                // Of one account so many can wait, and no more.
+                let last = try await cluster.signIn(person)
+                let refused = try await Self.call(cluster, left, "refuse", by: last)
+                #expect(refused.status == 200, "\(info.name) \(refused.body)")
             }
             let journal = try await cluster.sql(
                 """
@@ -88,7 +93,9 @@ import Testing
                  WHERE action LIKE 'approval.%'
                 """
             )
-            #expect(journal == "approval.given approval.requested approval.used")
+            #expect(
+                journal == "approval.given approval.refused approval.requested approval.used"
+            )
         }
     }
 

@@ -82,7 +82,7 @@ import Testing
             answer.json.names == [
                 "id", "kind", "email", "username", "state", "confirmed", "created_at",
                 "last_login_at", "updated_at", "roles", "has_password", "must_change_password",
-                "profile",
+                "second_factor", "profile",
             ]
         )
         let hash = try await cluster.sql(

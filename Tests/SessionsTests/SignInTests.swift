@@ -93,7 +93,11 @@ import Web
                                        if_match, body, created_at, expires_at)
                 SELECT gen_random_uuid(), id, sha256('x'), 'keys.rotate', 'POST', '/', '', '',
                        now(), now()
-                  FROM accounts
+                  FROM accounts;
+                INSERT INTO second_factors (
+                    account_id, seed_sealed, master_key_version, begun_in, created_at
+                )
+                SELECT id, '', 1, gen_random_uuid(), now() FROM accounts
                 """
             )
             let tables = try await cluster.lines(

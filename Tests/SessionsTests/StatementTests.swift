@@ -22,7 +22,7 @@ import Tokens
         + AuditStore.statements
         + StatisticsStore.statements
         + UnlockStore.statements + ImpersonateStore.statements
-        + SessionOrganisationStore.statements
+        + SessionOrganisationStore.statements + SecondFactorStore.statements
         + ServiceAccountStore.statements + KeyClaimsStore.statements
 
     @Test func `Every statement prepares on the migrated schema with its own types`() async throws {

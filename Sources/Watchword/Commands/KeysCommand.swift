@@ -60,7 +60,7 @@ struct KeysCommand: AsyncParsableCommand {
     /// `watchword keys rewrap`.
     struct Rewrap: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Wrap every stored key with the master key in effect.",
+            abstract: "Wrap every stored key and seed with the master key in effect.",
             discussion: """
                 The configuration holds the former master key and the new one, as \
                 1:FORMER,2:NEW; the highest version seals. A day later the former can go: until \
@@ -72,7 +72,18 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run() async throws {
             let count = try await Services.rewrapKeys(try KeysCommand.load(configuration))
-            Output.line(json ? "{\"rewrapped\":\(count)}" : "Rewrapped \(count) keys.")
+            Output.line(
+                json
+                    ? "{\"rewrapped\":\(count.keys),\"seeds\":\(count.seeds),"
+                        + "\"seeds_unopened\":\(count.unopened)}"
+                    : "Rewrapped \(count.keys) keys and \(count.seeds) seeds of authenticators."
+            )
+            guard count.unopened == 0 else {
+                throw CommandFailure(
+                    .failure,
+                    "\(count.unopened) seeds do not open with any version that is configured."
+                )
+            }
         }
     }
 

@@ -22,6 +22,8 @@ struct TerminalDesk: Sendable {
     let changeState: ChangeAccountState
     /// Wanting passwords replaced.
     let requirePasswordChange: RequirePasswordChange
+    /// Taking lost second factors away.
+    let resetSecondFactor: ResetSecondFactor
     /// Lifting throttles.
     let unlock: UnlockAccount
     /// Ending sessions.
@@ -63,6 +65,7 @@ struct TerminalDesk: Sendable {
             entropy: entropy
         )
         requirePasswordChange = RequirePasswordChange(revoker: revoker, entropy: entropy)
+        resetSecondFactor = ResetSecondFactor(revoker: revoker, entropy: entropy)
         unlock = UnlockAccount(
             revoker: revoker,
             throttle: throttle,

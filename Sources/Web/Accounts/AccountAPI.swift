@@ -35,7 +35,10 @@ package enum AccountAPI {
         tag: "Accounts",
         gate: .credential,
         limits: [.perAccount, .perAddress],
-        problems: [.passwordIncorrect, .permissionDenied, .tooManyAttempts]
+        problems: [
+            .passwordIncorrect, .secondFactorRequired, .secondFactorIncorrect, .permissionDenied,
+            .tooManyAttempts,
+        ]
     )
 
     /// All of them.
@@ -59,6 +62,7 @@ extension WebServices {
         bindings.bind(AccountAPI.changePassword) { request, context in
             let pair = try await changePassword(
                 current: request.current,
+                code: request.code,
                 new: request.new,
                 context.claims,
                 context.trace

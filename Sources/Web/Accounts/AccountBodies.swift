@@ -63,10 +63,16 @@ package struct RegisterRequest: RequestBody {
 /// `POST /v1/me/password`.
 package struct ChangePasswordRequest: RequestBody {
     let current: Secret
+    let code: Secret?
     let new: Secret
 
     package init(_ members: inout MemberReader) throws {
         current = members.secretText("current_password", 1...1024, help: "The password so far.")
+        code = members.optional(
+            "code",
+            .secret(1...64),
+            help: "The second factor, where the account has one: a code, or a recovery code."
+        )
         new = members.secretText("new_password", 1...1024, help: "The password from now on.")
     }
 }

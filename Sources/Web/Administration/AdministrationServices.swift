@@ -15,6 +15,8 @@ package struct AdministrationServices: Sendable {
     package let changeState: ChangeAccountState
     /// Wanting passwords replaced.
     package let requirePasswordChange: RequirePasswordChange
+    /// Taking lost second factors away.
+    package let resetSecondFactor: ResetSecondFactor
     /// Lifting throttles.
     package let unlock: UnlockAccount
     /// Ending sessions.
@@ -41,6 +43,7 @@ package struct AdministrationServices: Sendable {
         edit: EditAccount,
         changeState: ChangeAccountState,
         requirePasswordChange: RequirePasswordChange,
+        resetSecondFactor: ResetSecondFactor,
         unlock: UnlockAccount,
         endSessions: EndSessions,
         impersonate: Impersonate,
@@ -56,6 +59,7 @@ package struct AdministrationServices: Sendable {
         self.edit = edit
         self.changeState = changeState
         self.requirePasswordChange = requirePasswordChange
+        self.resetSecondFactor = resetSecondFactor
         self.unlock = unlock
         self.endSessions = endSessions
         self.impersonate = impersonate

@@ -108,6 +108,17 @@ package enum UserAPI {
         success: 204,
         problems: changeProblems
     )
+    static let resetSecondFactor = Operation<NoInput, NoReply>(
+        "users.reset_second_factor",
+        .delete,
+        "\(path)/{id}/second-factor",
+        summary: "Take away a second factor that is lost, and end every session of the account.",
+        tag: tag,
+        gate: .delegated(.usersWrite),
+        proof: .recent(.power),
+        success: 204,
+        problems: changeProblems
+    )
     static let sessions = Operation<ListQuery, SessionPageReply>(
         "users.sessions",
         .get,
@@ -169,7 +180,8 @@ package enum UserAPI {
     /// All of them.
     static let operations: [OperationInfo] = [
         list.info, create.info, bulk.info, get.info, change.info, delete.info, disable.info,
-        enable.info, unlock.info, requirePasswordChange.info, sessions.info, endSessions.info,
+        enable.info, unlock.info, requirePasswordChange.info, resetSecondFactor.info,
+        sessions.info, endSessions.info,
         endSession.info, history.info, impersonate.info,
     ]
 }

@@ -58,6 +58,11 @@ package struct UserReply: ReplyBody {
             detail.mustChangePassword,
             help: "Whether the password must be replaced at the next sign-in."
         )
+        members.boolean(
+            "second_factor",
+            detail.hasSecondFactor,
+            help: "Whether it signs in with a second factor beside the password."
+        )
         members.object("profile", ProfileReply(profile: detail.profile), help: "What is told.")
     }
     package static var example: Self { Self(detail: .sample) }
@@ -101,6 +106,7 @@ extension AccountDetail {
             roles: ["member"],
             hasPassword: true,
             mustChangePassword: false,
+            hasSecondFactor: true,
             profile: AccountProfile(givenName: "Ada")
         )
     }

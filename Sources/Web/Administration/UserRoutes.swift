@@ -42,6 +42,14 @@ extension WebServices {
             )
             return .done
         }
+        bindings.bind(UserAPI.resetSecondFactor) { _, context in
+            try await users.resetSecondFactor(
+                of: context.id("id"),
+                by: context.grantor,
+                context.trace
+            )
+            return .done
+        }
         bindings.bind(UserAPI.impersonate) { _, context in
             let impersonation = try await users.impersonate(
                 context.id("id"),

@@ -36,12 +36,13 @@ package enum AccessTable {
         guard catalogue.operations.contains(where: \.gate.isAdministration) else { return "" }
         return """
 
-            ## Networks
+            ## Networks, second factor
 
             Whatever asks for a permission above is answered in `administration.networks` alone,
             where that is set. From elsewhere it is 403 `network-not-allowed`, before the credential
-            is looked at. `watchword admin` is not asked:
-            [administration](operations/administration.md).
+            is looked at. With `administration.second_factor=required` it is for sessions that a
+            second factor has opened, and for API keys; else 403 `second-factor-required`.
+            `watchword admin` is not asked: [administration](operations/administration.md).
 
             """
     }
@@ -54,9 +55,10 @@ package enum AccessTable {
             ## Recent sign-in
 
             These need a token whose `auth_time` is no older than
-            `administration.recent_sign_in` (15 minutes; 0 is off): when its owner last signed in,
-            or replaced his password. A refresh is no proof. Else the answer is 403
-            `recent-sign-in-required` with `WWW-Authenticate: Bearer …,
+            `administration.recent_sign_in` (15 minutes; 0 is off; for what is one's own always 15
+            minutes): when its owner last signed in, or replaced his password. A refresh is no
+            proof. Else the answer is 403 `recent-sign-in-required` with
+            `WWW-Authenticate: Bearer …,
             error="insufficient_user_authentication", max_age="900"` (RFC 9470), and nothing has
             happened. Sign in again (`POST /v1/auth/login`) and repeat the call with the new token.
             API keys pass, and `watchword admin` is not asked. Why:
@@ -72,8 +74,8 @@ package enum AccessTable {
         }
         return out + """
 
-            Each of them but `approvals.give` can need a second person as well, where
-            `administration.two_people` names it:
+            Each of them that asks for a permission, but `approvals.give`, can need a second person,
+            where `administration.two_people` names it:
             [administration](operations/administration.md#two-people).
 
             What takes away and can be given again is never among them: disabling one account or an

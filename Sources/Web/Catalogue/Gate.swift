@@ -68,7 +68,8 @@ package enum Gate: Hashable, Sendable {
         case .anyone, .listener: []
         // Not for API keys: they have no session.
         case .credential, .endedCredential: token + [.permissionDenied]
-        case .permission, .delegated: token + [.permissionDenied, .networkNotAllowed]
+        case .permission, .delegated:
+            token + [.permissionDenied, .networkNotAllowed, .secondFactorRequired]
         case .principal: token
         case .refreshCredential:
             [
@@ -103,6 +104,8 @@ package enum Stake: String, Hashable, Sendable, CaseIterable {
     case power
     /// It changes what every node and gateway trusts or lets pass.
     case trust
+    /// It changes what opens one's own account.
+    case credential
 
     /// The reason, for manuals.
     package var sentence: String {
@@ -112,6 +115,8 @@ package enum Stake: String, Hashable, Sendable, CaseIterable {
             "It gives power that outlasts the session: whoever has stolen a token would have it"
                 + " given to an account of his own first."
         case .trust: "It changes whom every node trusts, or what every gateway lets pass."
+        case .credential:
+            "It changes what opens the account: a thief of its token would shut the owner out."
         }
     }
 }

@@ -87,8 +87,10 @@ package enum OpenAPI {
                 (
                     "description",
                     .text(
-                        "Needs a recent sign-in (`administration.recent_sign_in`), or an API key. "
-                            + stake.sentence
+                        (info.gate.isAdministration
+                            ? "Needs a recent sign-in (`administration.recent_sign_in`), or an API"
+                                + " key. "
+                            : "Needs a sign-in within the last 15 minutes. ") + stake.sentence
                     )
                 ), ("x-recent-sign-in", .text(stake.rawValue)),
             ]

@@ -6,9 +6,11 @@ internal import Primitives
 internal import Tokens
 
 extension OperationInfo {
-    /// Whether `administration.two_people` may name it: what needs a recent sign-in, but for the
-    /// approving itself.
-    package var canNeedTwoPeople: Bool { proof != .none && name != ApprovalAPI.give.info.name }
+    /// Whether `administration.two_people` may name it: what of administration needs a recent
+    /// sign-in, but for the approving itself.
+    package var canNeedTwoPeople: Bool {
+        proof != .none && gate.isAdministration && name != ApprovalAPI.give.info.name
+    }
 }
 
 extension Approvals {

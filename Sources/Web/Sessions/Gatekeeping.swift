@@ -1,7 +1,8 @@
 // What stands at every gate: the credential is read, judged against the revocation log, and, when
 // it is a cookie on a call that may change something, paired with its CSRF value (row 145). Where
 // much is at stake, the caller must have signed in lately as well (row 178). Where administration
-// is bound to networks, the call must come from one of them, which is looked at first (row 176).
+// is bound to networks, the call must come from one of them, which is looked at first (row 176);
+// where the site wants it, it is for sessions that a second factor has opened (rows 47, 176).
 import Access
 package import HTTPTypes
 package import Primitives
@@ -16,6 +17,8 @@ package enum GateRefusal: Refusal, Equatable {
     case permissionDenied
     /// Administration is not answered where the call comes from.
     case networkNotAllowed
+    /// Administration is for sessions that a second factor has opened.
+    case secondFactorRequired
     /// The caller has not proved who he is within this time.
     case proofTooOld(limit: Duration)
 
@@ -24,6 +27,7 @@ package enum GateRefusal: Refusal, Equatable {
         case .csrfFailed: .csrfFailed
         case .permissionDenied: .permissionDenied
         case .networkNotAllowed: .networkNotAllowed
+        case .secondFactorRequired: .secondFactorRequired
         case .proofTooOld: .recentSignInRequired
         }
     }
@@ -31,6 +35,8 @@ package enum GateRefusal: Refusal, Equatable {
         switch self {
         // Not the address: it may be that of a proxy inside.
         case .csrfFailed, .permissionDenied, .networkNotAllowed: nil
+        case .secondFactorRequired:
+            "Administration is for sessions that a second factor has opened."
         case .proofTooOld(let limit):
             "This needs a sign-in within the last \(limit.wholeSeconds) seconds."
         }
@@ -45,19 +51,38 @@ extension WebServices {
             try networks.check(gate, from: context.clientAddress)
             let caller = try await pass(gate, context)
             // Last: who may not do it at all is not asked to sign in for it.
-            if let caller { try check(proof, of: caller) }
+            if let caller {
+                try checkSecondFactor(at: gate, of: caller)
+                try check(proof, at: gate, of: caller)
+            }
             return caller
         }
     }
 
+    /// A machine has none to show: what a key may do is bound by what it is narrowed to, and by
+    /// who may make one (decision 21).
+    ///
+    /// - Throws: `GateRefusal.secondFactorRequired`.
+    private func checkSecondFactor(at gate: Gate, of caller: Caller) throws(GateRefusal) {
+        guard administrationWantsSecondFactor, gate.isAdministration else { return }
+        guard caller.claims.hasSecondFactor || caller.claims.isKey else {
+            throw .secondFactorRequired
+        }
+    }
+
     /// - Throws: `GateRefusal.proofTooOld`.
-    private func check(_ proof: Proof, of caller: Caller) throws(GateRefusal) {
+    private func check(
+        _ proof: Proof,
+        at gate: Gate,
+        of caller: Caller
+    ) throws(GateRefusal) {
         switch proof {
         case .none: return
         case .recent:
-            guard let limit = recentProof.limit else { return }
+            let rule = gate.isAdministration ? recentProof : .ofOneself
+            guard let limit = rule.limit else { return }
             let now = verifier.standing.now
-            guard recentProof.isGiven(by: caller.claims, at: now) else {
+            guard rule.isGiven(by: caller.claims, at: now) else {
                 throw .proofTooOld(limit: limit)
             }
         }

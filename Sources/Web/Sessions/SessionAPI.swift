@@ -13,8 +13,8 @@ package enum SessionAPI {
         gate: .anyone,
         limits: [.perAccount, .perAddress],
         problems: [
-            .signInFailed, .accountUnconfirmed, .passwordChangeRequired, .organisationRefused,
-            .tooManyAttempts, .overloaded,
+            .signInFailed, .accountUnconfirmed, .passwordChangeRequired, .secondFactorRequired,
+            .secondFactorIncorrect, .organisationRefused, .tooManyAttempts, .overloaded,
         ]
     )
     static let refresh = Operation<RefreshRequest, TokenReply>(

@@ -6,6 +6,7 @@ import Sessions
 package struct SignInRequest: RequestBody {
     let login: String
     let password: Secret
+    let code: Secret?
     let newPassword: Secret?
     let transport: Transport
     let organisation: OrganisationID?
@@ -13,6 +14,12 @@ package struct SignInRequest: RequestBody {
     package init(_ members: inout MemberReader) throws {
         login = members.text("login", 1...320, help: "An e-mail address or a user name.")
         password = members.secretText("password", 1...1024, help: "The password.")
+        code = members.optional(
+            "code",
+            .secret(1...64),
+            help: "The second factor, for who was told that it is required: the six digits that the"
+                + " authenticator shows, or a recovery code."
+        )
         newPassword = members.optional(
             "new_password",
             .secret(1...1024),
@@ -145,7 +152,8 @@ package struct LoginReply: ReplyBody {
             "outcome",
             view.outcome,
             help: "`signed-in`, `wrong-password`, `unconfirmed`, `disabled`,"
-                + " `password-change-required` or `organisation-refused`."
+                + " `password-change-required`, `second-factor-required`, `wrong-second-factor` or"
+                + " `organisation-refused`."
         )
     }
 

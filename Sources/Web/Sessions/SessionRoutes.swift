@@ -10,6 +10,7 @@ extension WebServices {
             let pair = try await signIn(
                 login: request.login,
                 password: request.password,
+                code: request.code,
                 newPassword: request.newPassword,
                 transport: request.transport,
                 organisation: request.organisation,

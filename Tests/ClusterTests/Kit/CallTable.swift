@@ -86,6 +86,7 @@ enum CallTable {
              "organisation_id":"\(on[.organisation])"}
             """
         case "sessions.refresh": "{\"refresh_token\":\"\(on.tokens.refresh)\"}"
+        case "second_factor.confirm": "{\"code\":\"000000\"}"
         case "sessions.choose_organisation": "{\"organisation_id\":\"\(on[.organisation])\"}"
         case "users.create":
             "{\"email\":\"made\(on.mark)@example.test\",\"username\":\"made_\(on.mark)\"}"

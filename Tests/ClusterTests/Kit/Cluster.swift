@@ -185,6 +185,7 @@ final class Cluster: Sendable {
             "account_roles", "roles", "role_permissions", "permissions", "organisations",
             "organisation_members", "keys", "api_keys", "route_rules", "sessions",
             "audit_events", "outbox", "revocation_log", "idempotency_keys", "approvals",
+            "second_factors",
         ]
         let rows = tables.map {
             "COALESCE((SELECT string_agg(t::text, ';' ORDER BY t::text) FROM \($0) t), '')"

@@ -16,8 +16,15 @@ final class KnownSecrets: Sendable {
 
     /// Remembers the tokens and cookies of an answer.
     func remember(_ answer: HTTPAnswer) {
-        for name in ["access_token", "refresh_token", "csrf_token", "key"] {
-            if let secret = answer.text(name) { add(secret, name) }
+        let names = [
+            "access_token", "refresh_token", "csrf_token", "key", "secret", "otpauth_uri",
+        ]
+        let json = answer.json
+        for name in names {
+            if let secret = json.at(name)?.string { add(secret, name) }
+        }
+        for code in json.at("recovery_codes")?.items ?? [] {
+            if let code = code.string { add(code, "recovery code") }
         }
         for (name, value) in answer.cookies { add(value, "cookie \(name)") }
     }

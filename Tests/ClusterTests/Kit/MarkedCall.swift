@@ -58,7 +58,7 @@ struct MarkedCall: Sendable {
     private static func ofPeople(_ desk: AdminDesk) async throws -> [String: MarkedCall] {
         let cluster = desk.cluster
         var people: [String] = []
-        for _ in 0..<5 { people.append(try await cluster.person().id) }
+        for _ in 0..<6 { people.append(try await cluster.person().id) }
         var roles: [String] = []
         for name in ["changed", "removed", "given"] {
             roles.append(
@@ -86,6 +86,10 @@ struct MarkedCall: Sendable {
             ),
             "users.delete": MarkedCall(path: "/users/\(people[1])", status: 204),
             "users.enable": MarkedCall(path: "/users/\(people[2])/enable", status: 204),
+            "users.reset_second_factor": MarkedCall(
+                path: "/users/\(people[5])/second-factor",
+                status: 204
+            ),
             "users.impersonate": MarkedCall(path: "/users/\(people[3])/impersonate", status: 201),
             // Whoever registers next would have it.
             "roles.create": MarkedCall(

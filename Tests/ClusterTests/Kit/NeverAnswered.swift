@@ -9,7 +9,8 @@ enum NeverAnswered {
     /// The columns that hold secrets, or what secrets are compared with.
     static let columns = [
         "phc", "digest", "key_digest", "nonce_digest", "request_digest", "sealed", "request",
-        "answer",
+        "answer", "seed_sealed",
+        "recovery_digests",
     ]
     /// Columns of bytes that hold none.
     static let harmlessColumns = ["public_key", "subject", "packed"]

@@ -90,6 +90,23 @@ extension UsersCommand {
         }
     }
 
+    /// `watchword admin users reset-second-factor`.
+    struct ResetSecondFactor: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset-second-factor",
+            abstract: "Take away a second factor that is lost, and end every session.",
+            discussion: "Whoever knows the password signs in with it alone from then on."
+        )
+        @OptionGroup var whose: AccountArgument
+        @OptionGroup var options: AdministrationOptions
+
+        func run() async throws {
+            try await options.change(whose, "Took the second factor of") { desk, account in
+                try await desk.resetSecondFactor(of: account.id, by: desk.by, desk.trace)
+            }
+        }
+    }
+
     /// `watchword admin users end-sessions`.
     struct EndSessions: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

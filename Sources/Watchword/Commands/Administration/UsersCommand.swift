@@ -13,7 +13,7 @@ struct UsersCommand: AsyncParsableCommand {
         abstract: "Accounts of people and services.",
         subcommands: [
             List.self, Show.self, Create.self, Disable.self, Enable.self, Unlock.self,
-            RequirePassword.self, EndSessions.self, Delete.self,
+            RequirePassword.self, ResetSecondFactor.self, EndSessions.self, Delete.self,
         ]
     )
 
@@ -129,6 +129,7 @@ extension AccountDetail {
             ("state", summary.state.rawValue), ("confirmed", summary.isConfirmed.cell),
             ("roles", roles.isEmpty ? "-" : roles.joined(separator: ", ")),
             ("password", hasPassword ? (mustChangePassword ? "to be replaced" : "yes") : "none"),
+            ("second factor", hasSecondFactor.cell),
             ("created", summary.createdAt.description), ("changed", updatedAt.description),
             ("last login", summary.lastLoginAt.cell), ("version", "\(version)"),
             ("given name", profile.givenName.cell), ("family name", profile.familyName.cell),
