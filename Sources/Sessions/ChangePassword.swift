@@ -110,15 +110,20 @@ package struct ChangePassword: Sendable {
         }
         let reservation = try await prove(current, account.phc, caller, trace)
         let phc: String
+        let isShown: Bool
         do {
             try Self.checkPresence(of: code, isWanted: account.hasSecondFactor)
             phc = try await hashing.hash(fresh)
+            // Last, so that no code is used up for what is refused anyway.
+            isShown = try await isRight(code, caller, trace)
         } catch {
             await throttle.giveBack(reservation)
             throw error
         }
-        // Last, so that no code is used up for what is refused anyway; a wrong one stays counted.
-        try await prove(code, caller, trace)
+        guard isShown else {
+            try await record("wrong-second-factor", caller, trace)
+            throw ChangePasswordRefusal.wrongSecondFactor
+        }
         await throttle.giveBack(reservation)
         return try await replace(account.phc, by: phc, caller, trace)
     }
@@ -164,15 +169,13 @@ package struct ChangePassword: Sendable {
         throw ChangePasswordRefusal.wrongPassword
     }
 
-    private func prove(
+    private func isRight(
         _ code: Secret?,
         _ caller: AccessClaims,
         _ trace: RequestTrace
-    ) async throws {
-        guard let code else { return }
-        guard try await secondFactors.use(code, of: caller.accountID, trace) == nil else { return }
-        try await record("wrong-second-factor", caller, trace)
-        throw ChangePasswordRefusal.wrongSecondFactor
+    ) async throws -> Bool {
+        guard let code else { return true }
+        return try await secondFactors.use(code, of: caller.accountID, trace) != nil
     }
 
     private func record(

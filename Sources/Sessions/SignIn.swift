@@ -128,12 +128,7 @@ package struct SignIn: Sendable {
         _ trace: RequestTrace
     ) async throws -> TokenPair {
         let name = LoginName(login)
-        let account: SignInAccount? =
-            if let name {
-                try await database.first(AccountStore.findForSignIn(name.canonical))
-            } else {
-                nil
-            }
+        let account = try await find(name)
         // A wrong form of a name is counted by its digest, not kept.
         let subjects = rules.subjects(
             account: account?.id,
@@ -158,15 +153,20 @@ package struct SignIn: Sendable {
             throw SignInRefusal.wrongCredentials
         }
         let fresh: String?
+        let shown: SignInFactors?
         do {
             fresh = try await admit(account, code, password, newPassword, organisation, trace)
+            // Last, so that no code is used up for what is refused anyway.
+            shown = try await secondFactor(code, account, trace)
         } catch {
             await throttle.giveBack(reservation)
             throw error
         }
-        // Last, so that no code is used up for what is refused anyway; and a wrong one is not given
-        // back: it and the password are guessed under one limit.
-        let factors = try await secondFactor(code, account, trace)
+        guard let factors = shown else {
+            // Not given back: code and password are guessed under one limit.
+            try await record(.wrongSecondFactor, account.id, trace)
+            throw SignInRefusal.wrongSecondFactor
+        }
         await throttle.giveBack(reservation)
         let opened = try await open(
             account.id,
@@ -184,6 +184,11 @@ package struct SignIn: Sendable {
         }
         if fresh == nil { await upgrade(account.id, phc, password, trace) }
         return pair
+    }
+
+    private func find(_ name: LoginName?) async throws -> SignInAccount? {
+        guard let name else { return nil }
+        return try await database.first(AccountStore.findForSignIn(name.canonical))
     }
 
     /// Whether somebody who knows the password may go on, and the hash that replaces it where one
@@ -205,19 +210,15 @@ package struct SignIn: Sendable {
         return try await renewal(of: password, by: newPassword, account, trace)
     }
 
-    /// What opens the account: the password alone where there is no code, or nothing to compare
-    /// it with.
+    /// What opens the account: the password alone where nothing else is wanted; nil where the code
+    /// is wrong.
     private func secondFactor(
         _ code: Secret?,
         _ account: SignInAccount,
         _ trace: RequestTrace
-    ) async throws -> SignInFactors {
+    ) async throws -> SignInFactors? {
         guard account.hasSecondFactor, let code else { return .password }
-        if let factors = try await secondFactors.use(code, of: account.id, trace) {
-            return factors
-        }
-        try await record(.wrongSecondFactor, account.id, trace)
-        throw SignInRefusal.wrongSecondFactor
+        return try await secondFactors.use(code, of: account.id, trace)
     }
 
     /// A code comes with an account that has a second factor, and with no other.
