@@ -65,6 +65,13 @@ final class Cluster: Sendable {
         return "\(crashes) \(gatewayIfAny?.complaints.prefix(1500) ?? "")"
     }
 
+    /// What the nodes' logs say of a request that failed; for the messages of failures.
+    func faults(of answer: HTTPAnswer) -> String {
+        guard let id = answer.text("instance")?.split(separator: ":").last else { return "" }
+        let lines = nodes.flatMap { PrivateFolder.read($0.logFile).split(separator: "\n") }
+        return lines.filter { $0.contains("\"error\"") && $0.contains(id) }.joined(separator: "\n")
+    }
+
     /// Three nodes behind nginx; never broken.
     static func shared() async throws -> Cluster { try await sharedOne.get() }
     private static let sharedOne = SharedCluster()
