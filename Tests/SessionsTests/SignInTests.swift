@@ -152,9 +152,14 @@ import Web
                     group.addTask {
                         await #expect(throws: PostgresError.self) { try await cluster.signIn() }
                     }
-                    try await cluster.untilBlocked()
+                    // That one: keepers of the node wait for locks of their own meanwhile.
+                    let waiting = """
+                        SELECT count(*) FROM pg_stat_activity
+                         WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO sessions%'
+                        """
+                    try await until("it waits") { try await cluster.number(waiting) == 1 }
                     // The lock is still held: what waits for it must end by itself.
-                    try await until("nobody waits") { try await cluster.blockedCount() == 0 }
+                    try await until("it waits no more") { try await cluster.number(waiting) == 0 }
                 }
                 try await group.waitForAll()
             }
