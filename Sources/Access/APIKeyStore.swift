@@ -50,6 +50,7 @@ enum APIKeyStore {
          ORDER BY k.id
          LIMIT $3
         """,
+        kind: .list,
         binds: AccountID.self,
         APIKeyID.self,
         Int32.self,

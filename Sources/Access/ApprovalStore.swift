@@ -164,6 +164,7 @@ enum ApprovalStore {
          ORDER BY a.id DESC
          LIMIT $4
         """,
+        kind: .list,
         binds: ApprovalID.self,
         OrganisationID?.self,
         String?.self,

@@ -58,6 +58,7 @@ enum MembershipStore {
          ORDER BY m.account_id
          LIMIT $3
         """,
+        kind: .list,
         binds: OrganisationID.self,
         AccountID.self,
         Int32.self,

@@ -92,6 +92,13 @@ package enum OrganisationStore {
     )
 
     /// Organisations in the order of their ids; `$2` alone where that is given.
+    static let findNamed = Statement(
+        "organisations.find_named",
+        "SELECT o.id FROM organisations o WHERE o.name = $1 AND o.removed_at IS NULL",
+        binds: String.self,
+        decode: { try $0.get(0, as: OrganisationID.self) }
+    )
+
     static let list = Statement(
         "organisations.list",
         """
@@ -103,6 +110,7 @@ package enum OrganisationStore {
          ORDER BY o.id
          LIMIT $3
         """,
+        kind: .list,
         binds: OrganisationID.self,
         OrganisationID?.self,
         Int32.self,
@@ -201,7 +209,7 @@ package enum OrganisationStore {
         binds: OrganisationID.self,
         String?.self,
         String?.self,
-        AccountID.self,
+        AccountID?.self,
         AuditBinds.self,
         [Int64]?.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
@@ -250,7 +258,7 @@ package enum OrganisationStore {
         """,
         answer: "SELECT id FROM removed",
         binds: OrganisationID.self,
-        AccountID.self,
+        AccountID?.self,
         AuditBinds.self,
         decode: { try $0.get(0, as: OrganisationID.self) }
     )
@@ -272,8 +280,8 @@ package enum OrganisationStore {
 
     static var statements: [StatementInfo] {
         [
-            lock.info, share.info, rolesHeld.info, find.info, list.info, insert.info, update.info,
-            remove.info,
+            lock.info, share.info, rolesHeld.info, find.info, findNamed.info, list.info,
+            insert.info, update.info, remove.info,
         ]
     }
 }

@@ -140,6 +140,7 @@ enum PermissionStore {
          ORDER BY p.name
          LIMIT $2
         """,
+        kind: .list,
         binds: String.self,
         Int32.self,
         decode: view

@@ -34,7 +34,7 @@ package final class RoleKeeper: Service {
     private let readTime: Histogram
 
     /// How long one reading may take before the roles are in doubt.
-    static let readLimit: Duration = .seconds(1)
+    private let readLimit: Duration
     /// How long an id that is not there is not looked for.
     private static let absence: Duration = .seconds(1)
     /// The most such ids that are remembered.
@@ -47,11 +47,13 @@ package final class RoleKeeper: Service {
     package init(
         database: any PostgresExecutor,
         readIndex: ReadIndex,
+        readLimit: Duration,
         logger: Logger,
         metrics: MetricsRegistry
     ) {
         self.database = database
         self.readIndex = readIndex
+        self.readLimit = readLimit
         self.logger = logger
         readTime = metrics.histogram(
             "watchword_roles_read_seconds",
@@ -153,7 +155,7 @@ package final class RoleKeeper: Service {
         let begun = MonotonicInstant.now
         let found = try await database.rows(
             RoleReadStore.find(ids),
-            deadline: .after(Self.readLimit)
+            deadline: .after(readLimit)
         )
         // No snapshot may be newer than what the node has read of the log: what somebody holds is
         // as old as that.

@@ -55,6 +55,7 @@ enum RoleStore {
          ORDER BY r.id
          LIMIT $2
         """,
+        kind: .list,
         binds: RoleID.self,
         Int32.self,
         decode: view

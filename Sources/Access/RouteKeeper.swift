@@ -26,18 +26,20 @@ package final class RouteKeeper: Service {
     private let reads = SharedRead<Everything>()
 
     /// How long one reading may take.
-    private static let readLimit: Duration = .seconds(2)
+    private let readLimit: Duration
 
     /// A keeper that has loaded nothing yet, and never does where it is off.
     package init(
         isOn: Bool,
         database: any PostgresExecutor,
         readIndex: ReadIndex,
+        readLimit: Duration,
         logger: Logger
     ) {
         self.isOn = isOn
         self.database = database
         self.readIndex = readIndex
+        self.readLimit = readLimit
         self.logger = logger
     }
 
@@ -98,7 +100,7 @@ package final class RouteKeeper: Service {
     ) async throws {
         let rows = try await database.rows(
             RouteRuleStore.list(),
-            deadline: .after(Self.readLimit)
+            deadline: .after(readLimit)
         )
         let table = try RouteTable(rows.compactMap(\.rule), version: rows.first?.version ?? 0)
         try await confirm()

@@ -94,6 +94,7 @@ enum AccountListStore {
              ORDER BY \(key)\(shape.contains(.prefix) ? "" : " DESC")
              LIMIT $5
             """,
+            kind: .list,
             binds: AccountID.self,
             AccountID.self,
             Timestamp.self,

@@ -58,11 +58,19 @@ package enum AuditStore {
         """
     )
 
-    /// Whether an entry tells nothing of another organisation than `$8`, nor of a resource: what
-    /// members are given there, or in which others they are, is not its business (row 175).
+    /// Whether an entry tells nothing of another organisation than `$8`, nor of a resource.
+    ///
+    /// What members are given there, in which others they are, and when and from where they work
+    /// for those, is not its business (row 175). Nobody knows any more what a session was for that
+    /// is not kept.
     private static let isOfRealm = """
         COALESCE(e.detail ->> 'organisation_id', $8::text) = $8::text
                  AND COALESCE(e.detail ->> 'scope', '') IN ('', 'org:' || $8::text)
+                 AND (e.session_id IS NULL OR EXISTS (
+                     SELECT
+                       FROM sessions s
+                      WHERE s.id = e.session_id
+                        AND (s.organisation_id IS NULL OR s.organisation_id = $8)))
         """
 
     /// How many members an organisation has, counted no further than is asked.
@@ -74,6 +82,7 @@ package enum AuditStore {
               SELECT FROM organisation_members WHERE organisation_id = $1 LIMIT $2
           ) m
         """,
+        kind: .list,
         binds: OrganisationID.self,
         Int64.self,
         decode: { try $0.get(0, as: Int64.self) }
@@ -122,6 +131,7 @@ package enum AuditStore {
         Statement(
             name,
             sql,
+            kind: .list,
             binds: EntryID.self,
             EntryID.self,
             Timestamp.self,

@@ -23,13 +23,14 @@ protocol ConnectionOwner: AnyObject {
     enum Role: String {
         case read
         case urgent
+        case list
         case write
         case exclusive
 
         /// Whether the server takes no writes on it.
         var isReadOnly: Bool {
             switch self {
-            case .read, .urgent: true
+            case .read, .urgent, .list: true
             case .write, .exclusive: false
             }
         }
@@ -142,7 +143,7 @@ protocol ConnectionOwner: AnyObject {
 
     private var mode: Queue.Mode {
         switch role {
-        case .read, .urgent: .read
+        case .read, .urgent, .list: .read
         case .write: .write
         case .exclusive: .transaction
         }

@@ -20,6 +20,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
     let epollThread: @Sendable () -> EpollThread?
     let reads: SharedConnections
     let urgent: SharedConnections
+    let lists: SharedConnections
     let writes: SharedConnections
     var exclusive = ExclusiveConnections()
     var connections: [ObjectIdentifier: Connection] = [:]
@@ -48,6 +49,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         self.epollThread = epollThread
         reads = SharedConnections(role: .read, count: configuration.readConnections)
         urgent = SharedConnections(role: .urgent, count: configuration.urgentConnections)
+        lists = SharedConnections(role: .list, count: configuration.listConnections)
         writes = SharedConnections(role: .write, count: configuration.writeConnections)
     }
 
@@ -76,6 +78,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         switch kind {
         case .read: reads
         case .urgent: urgent
+        case .list: lists
         case .write, .solo: writes
         }
     }
@@ -85,6 +88,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         switch role {
         case .read: reads
         case .urgent: urgent
+        case .list: lists
         case .write: writes
         case .exclusive: nil
         }
@@ -124,7 +128,8 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
 
     /// Everybody who waits, whatever for.
     var waiters: [Job] {
-        Array([reads.waiting, urgent.waiting, writes.waiting, exclusive.waiting].joined())
+        let shared = [reads, urgent, lists, writes].map(\.waiting)
+        return Array((shared + [exclusive.waiting]).joined())
     }
 
     /// Lets a job wait behind so many `others`, or refuses it.
@@ -149,6 +154,7 @@ final class Lane: ConnectionOwner, @unchecked Sendable {
         }
         clean(&reads.waiting)
         clean(&urgent.waiting)
+        clean(&lists.waiting)
         clean(&writes.waiting)
         clean(&exclusive.waiting)
         metrics.waiting.add(-removed)

@@ -45,7 +45,7 @@ extension Lane {
     func start() -> EventLoopFuture<Void> {
         loop.preconditionInEventLoop()
         var attempts: [EventLoopFuture<Void>] = []
-        for shared in [reads, urgent, writes] {
+        for shared in [reads, urgent, lists, writes] {
             for index in shared.slots.indices {
                 attempts.append(connect(shared.role, index, failures: 0))
             }
@@ -221,6 +221,7 @@ extension Lane {
         }
         reads.waiting.removeAll()
         urgent.waiting.removeAll()
+        lists.waiting.removeAll()
         writes.waiting.removeAll()
         exclusive.waiting.removeAll()
         let limit = TimeAmount.microseconds(configuration.drainLimit.wholeMicroseconds)

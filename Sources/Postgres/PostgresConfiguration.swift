@@ -16,6 +16,8 @@ package struct PostgresConfiguration: Sendable {
     package var readConnections = 1
     /// Shared connections for urgent reads, per event loop.
     package var urgentConnections = 1
+    /// Shared connections for reads that may take long, per event loop.
+    package var listConnections = 1
     /// Shared connections for single-statement writes, per event loop.
     package var writeConnections = 1
     /// Connections for transactions, per event loop, made on demand.

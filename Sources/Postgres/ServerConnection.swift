@@ -57,11 +57,14 @@ import Primitives
         // that strikes during a commit leaves it unconfirmed (revocation.md H8). Whatever the
         // database's default is, statements sent behind each other must not share a snapshot: a
         // read-index would answer from before its question (S1). No compilation of plans: it takes
-        // tens of milliseconds, each time, where an estimate is off.
+        // tens of milliseconds, each time, where an estimate is off. What is acknowledged is on the
+        // disk, and with the synchronous standby if there is one, whatever the default is (A1). Of
+        // two options of one name the server takes the last.
         let options = [
-            "-c lock_timeout=\(milliseconds)", "-c idle_in_transaction_session_timeout=60000",
+            given["options"] ?? "", "-c lock_timeout=\(milliseconds)",
+            "-c idle_in_transaction_session_timeout=60000",
             "-c client_connection_check_interval=1000", "-c jit=off",
-            "-c default_transaction_isolation=read\\ committed", given["options"] ?? "",
+            "-c default_transaction_isolation=read\\ committed", "-c synchronous_commit=on",
         ]
         out.append(("options", options.joined(separator: " ")))
         return out

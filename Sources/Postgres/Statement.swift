@@ -8,9 +8,11 @@ package enum StatementKind: Sendable {
     /// neighbours; when one of them fails, the innocent ones are sent again by themselves.
     case read
     /// A short read that a verdict, or the acknowledgement of a revocation, may have to wait for.
-    /// As `read`, on a connection that only such reads share: nothing that takes long, such as a
-    /// list, is ever in front of them.
+    /// As `read`, on a connection that only such reads share.
     case urgent
+    /// A read that may take long, such as a page of a list. As `read`, on a connection that only
+    /// such reads share, so that none is ever in front of anything else.
+    case list
     /// One statement that writes. Shares a commit with its neighbours; if the group fails it is
     /// rolled back as a whole, and each member is sent again alone.
     case write
@@ -21,7 +23,7 @@ package enum StatementKind: Sendable {
     /// Whether it has no effect that could be undone.
     var isRead: Bool {
         switch self {
-        case .read, .urgent: true
+        case .read, .urgent, .list: true
         case .write, .solo: false
         }
     }

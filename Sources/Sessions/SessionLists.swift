@@ -27,12 +27,18 @@ package struct SessionLists: Sendable {
     }
 
     /// The login history of an account, newest first; one statement.
+    ///
+    /// - Parameter organisation: the one whose delegate asks: he is not told of sign-ins for
+    ///   another (row 175).
     package func history(
         of account: AccountID,
+        within organisation: OrganisationID? = nil,
         _ request: PageRequest
     ) async throws -> Page<LoginView> {
         let after = request.cursor.flatMap { EntryID(bytes: $0.bytes) } ?? Self.beyond()
-        let rows = try await database.rows(SessionStore.history(account, after, request.rowLimit))
+        let rows = try await database.rows(
+            SessionStore.history(account, after, request.rowLimit, organisation)
+        )
         return Page(rows, of: request) { $0.id.bytes }
     }
 

@@ -414,7 +414,8 @@ package enum SessionStore {
         }
     )
 
-    /// The login history of an account, newest first, older than the cursor.
+    /// The login history of an account, newest first, older than the cursor; where `$4` is given
+    /// without the sign-ins whose sessions are for another organisation, or are not kept any more.
     static let history = Statement(
         "sessions.login_history",
         """
@@ -422,12 +423,18 @@ package enum SessionStore {
           FROM login_history h
          WHERE h.account_id = $1
            AND h.id < $2
+           AND ($4::uuid IS NULL OR h.session_id IS NULL OR EXISTS (
+                   SELECT
+                     FROM sessions s
+                    WHERE s.id = h.session_id
+                      AND (s.organisation_id IS NULL OR s.organisation_id = $4)))
          ORDER BY h.id DESC
          LIMIT $3
         """,
         binds: AccountID.self,
         EntryID.self,
         Int32.self,
+        OrganisationID?.self,
         decode: { row in
             LoginView(
                 id: try row.get(0, as: EntryID.self),

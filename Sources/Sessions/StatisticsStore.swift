@@ -41,6 +41,7 @@ package enum StatisticsStore {
     static let count = Statement(
         "statistics.count",
         "SELECT c.measure, c.value FROM (\(counted)) c ORDER BY c.measure",
+        kind: .list,
         binds: EntryID.self,
         EntryID.self,
         decode: { (try $0.get(0, as: String.self), try $0.get(1, as: Int64.self)) }
@@ -80,6 +81,7 @@ package enum StatisticsStore {
            AND (s.revoked_at IS NULL OR s.revoked_at > $3)
            AND (s.signature_generation = g.generation OR g.rotated_at > $3)
         """,
+        kind: .list,
         binds: SessionID.self,
         SessionID.self,
         Timestamp.self,
@@ -141,6 +143,7 @@ package enum StatisticsStore {
            AND s.hour < $2
          ORDER BY s.hour, s.measure
         """,
+        kind: .list,
         binds: Timestamp.self,
         Timestamp.self,
         decode: { row in

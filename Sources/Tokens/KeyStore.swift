@@ -196,7 +196,7 @@ package enum KeyStore {
         """,
         answer: "SELECT w.is_free FROM wanted w",
         binds: KeyID.self,
-        AccountID.self,
+        AccountID?.self,
         AuditBinds.self,
         decode: { try $0.get(0, as: Bool.self) }
     )

@@ -45,11 +45,14 @@ enum MemberNames {
 
     /// Notes a string if it is a name; false for a name that was there or is written oddly.
     private static func take(_ string: ArraySlice<UInt8>, into levels: inout [Level]) -> Bool {
-        guard case .object(var names, true)? = levels.last else { return true }
+        guard case .object(_, true)? = levels.last,
+            // Taken out, so that the set is not copied for each name.
+            case .object(var names, _)? = levels.popLast()
+        else { return true }
         guard !string.contains(UInt8(ascii: "\\")), names.insert(Array(string)).inserted else {
             return false
         }
-        levels[levels.count - 1] = .object(names: names, awaitsName: false)
+        levels.append(.object(names: names, awaitsName: false))
         return true
     }
 

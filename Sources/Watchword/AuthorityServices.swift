@@ -120,7 +120,7 @@ extension Services {
         _ settings: Settings,
         _ body: (Parts) async throws -> R
     ) async throws -> R {
-        try await withStores(settings.server.databaseURL) { pool, group in
+        try await withStores(settings.server.postgres) { pool, group in
             let members = try authorityMembers(settings, group)
             let revoker = revoker(pool, members)
             let readIndex = ReadIndex(

@@ -67,7 +67,7 @@ struct Node: Sendable {
             metrics: metrics
         )
         let redis = try RedisPool(
-            configuration: try RedisConfiguration(url: settings.server.redisURL),
+            configuration: try settings.server.redis(),
             eventLoopGroup: group,
             scripts: ThrottleScripts.all,
             logger: log("watchword.redis"),
@@ -117,6 +117,7 @@ struct Node: Sendable {
         let roles = RoleKeeper(
             database: pool,
             readIndex: readIndex,
+            readLimit: settings.web.readLimit,
             logger: log("watchword.access"),
             metrics: metrics
         )
@@ -124,6 +125,7 @@ struct Node: Sendable {
             isOn: settings.web.judgesRoutes,
             database: pool,
             readIndex: readIndex,
+            readLimit: settings.web.readLimit,
             logger: log("watchword.access")
         )
         let sampler = RevocationSampler(
@@ -431,8 +433,24 @@ extension ServerSettings {
 
     /// How a node with this many event loops talks to PostgreSQL.
     func postgres(loops: Int) -> PostgresConfiguration {
-        var configuration = PostgresConfiguration(databaseURL)
+        var configuration = postgres
         configuration.writeConnections = max(1, Self.writers / loops)
+        return configuration
+    }
+
+    /// How a command, which does one thing at a time, talks to PostgreSQL.
+    var postgres: PostgresConfiguration {
+        var configuration = PostgresConfiguration(databaseURL)
+        configuration.waitLimit = databaseLimits.wait
+        configuration.statementDeadline = databaseLimits.statement
+        configuration.lockTimeout = databaseLimits.lock
+        return configuration
+    }
+
+    /// How a node talks to Redis.
+    func redis() throws -> RedisConfiguration {
+        var configuration = try RedisConfiguration(url: redisURL)
+        configuration.commandDeadline = redisLimit
         return configuration
     }
 }

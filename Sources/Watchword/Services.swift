@@ -55,7 +55,7 @@ enum Services {
 
     /// The steps there are; with `apply`, after the missing ones were run.
     static func migrate(databaseURL: String, apply: Bool) async throws -> [MigrationStep] {
-        try await withPool(databaseURL) { pool in
+        try await withPool(PostgresConfiguration(databaseURL)) { pool in
             let migrator = Migrator(pool: pool, migrations: embeddedMigrations)
             do {
                 let missing = try await apply ? migrator.migrate() : migrator.plan()
@@ -79,7 +79,7 @@ enum Services {
         login: String,
         password: Secret
     ) async throws -> FirstAdministrator? {
-        try await withPool(databaseURL) { pool in
+        try await withPool(PostgresConfiguration(databaseURL)) { pool in
             guard try await pool.first(AccountStore.findHolder(BuiltInRole.admin)) == nil else {
                 return nil
             }
@@ -131,30 +131,42 @@ enum Services {
         _ filter: AuditFilter,
         _ request: PageRequest
     ) async throws -> Page<AuditEntry> {
-        try await withPool(databaseURL) { pool in
+        try await withPool(PostgresConfiguration(databaseURL)) { pool in
             try await AuditLists(database: pool).entries(filter, request)
         }
     }
 
     /// The keys of the ring.
     static func listKeys(_ settings: Settings) async throws -> [KeyView] {
-        try await withPool(settings.server.databaseURL) { pool in
+        try await withPool(settings.server.postgres) { pool in
             KeyView.views(try await pool.rows(KeyStore.list()), at: WallClock.system.now())
         }
     }
 
-    /// Makes a new signing key, which takes over once every node knows it.
+    /// Makes a new signing key, which takes over once every node knows it, or `atOnce`.
     ///
     /// As the API does it: with an entry in the audit log, and no more keys than there may be.
-    static func rotateKeys(_ settings: Settings) async throws -> KeyView {
+    static func rotateKeys(_ settings: Settings, atOnce: Bool) async throws -> KeyView {
         try await withKeys(settings) { keys, _ in
             // Whoever cannot open them all makes none that others might not open.
             try await keys.reload()
             if let flaw = keys.flaw { throw flaw }
             return try await keys.makeSigningKey(
-                atOnce: false,
+                atOnce: atOnce,
                 by: nil,
                 .terminal("keys rotate", now: WallClock.system.now())
+            )
+        }
+    }
+
+    /// Takes a signing key out of use; its tokens are refused on every node when this returns.
+    static func removeKey(_ id: KeyID, _ settings: Settings) async throws {
+        try await withKeys(settings) { keys, _ in
+            try await keys.reload()
+            try await keys.removeSigningKey(
+                id,
+                by: nil,
+                .terminal("keys remove", now: WallClock.system.now())
             )
         }
     }
@@ -181,7 +193,7 @@ enum Services {
     ) async throws -> R {
         guard let secret = settings.server.masterKey else { throw MasterKeyError.malformed }
         let masterKey = try MasterKey(secret)
-        return try await withStores(settings.server.databaseURL) { pool, group in
+        return try await withStores(settings.server.postgres) { pool, group in
             do {
                 let members = try authorityMembers(settings, group)
                 try await providePartitions(pool, settings)
@@ -227,22 +239,22 @@ enum Services {
 
     /// A pool of its own for one command.
     private static func withPool<R: Sendable>(
-        _ url: String,
+        _ configuration: PostgresConfiguration,
         _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
-        try await withStores(url) { pool, _ in try await body(pool) }
+        try await withStores(configuration) { pool, _ in try await body(pool) }
     }
 
     /// A pool of its own for one command, and the event loop it lives on.
     static func withStores<R: Sendable>(
-        _ url: String,
+        _ configuration: PostgresConfiguration,
         _ body: (PostgresPool, MultiThreadedEventLoopGroup) async throws -> R
     ) async throws -> R {
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = PostgresPool(
-            configuration: PostgresConfiguration(url),
+            configuration: configuration,
             eventLoopGroup: group,
             threadPool: threads,
             logger: quiet("watchword.postgres"),

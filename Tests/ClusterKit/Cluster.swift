@@ -206,7 +206,7 @@ package struct Cluster: Sendable {
 
     /// What `watchword keys rotate` does with the settings of a node.
     package func rotateAtTerminal(on index: Int = 0) async throws -> KeyView {
-        try await Services.rotateKeys(nodes[index].node.settings)
+        try await Services.rotateKeys(nodes[index].node.settings, atOnce: false)
     }
 
     /// Has a node make the next key of refresh tokens, as if the last were old, and use it at once.

@@ -15,6 +15,7 @@ import Testing
 
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 2
         plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         return plan

@@ -13,6 +13,7 @@ import Testing
     /// A node with the fast path and one without, which ask these members.
     private static func plan(_ members: [RedisServer]) -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 2
         plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
         let urls = members.map { "unix://\($0.socket)" }.joined(separator: ",")

@@ -13,6 +13,7 @@ import Testing
     /// A node with the fast path and one without.
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 2
         plan.perNode = [[:], ["WATCHWORD_VERIFY_FAST_PATH": "false"]]
         plan.variables["WATCHWORD_VERIFY_MODE"] = "bounded"

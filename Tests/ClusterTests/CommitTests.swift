@@ -30,6 +30,7 @@ import Testing
 
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 1
         plan.variables["WATCHWORD_SESSIONS_REFRESH_GRACE"] = "60s"
         return plan

@@ -17,6 +17,7 @@ import Testing
         async throws
     {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 1
         let cluster = try await Cluster.start(plan)
         let good = try await cluster.signIn(cluster.person())

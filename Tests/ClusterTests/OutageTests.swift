@@ -10,6 +10,7 @@ import Testing
 @Suite(.serialized) struct OutageTests {
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 2
         plan.variables["WATCHWORD_VERIFY_READ_LIMIT"] = "3s"
         plan.variables["WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT"] = "5"

@@ -21,6 +21,8 @@ import Testing
 
         init() async throws {
             var plan = Cluster.Plan()
+            plan.isPatient = false
+            plan.variables = ["WATCHWORD_VERIFY_READ_LIMIT": "2s"]
             plan.nodes = 1
             let cluster = try await Cluster.start(plan)
             let people = try await [cluster.person(), cluster.person(), cluster.person()]

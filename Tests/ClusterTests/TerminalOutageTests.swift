@@ -7,6 +7,7 @@ import Testing
 @Suite(.serialized) struct TerminalOutageTests {
     private static func plan() -> Cluster.Plan {
         var plan = Cluster.Plan()
+        plan.isPatient = false
         plan.nodes = 1
         plan.variables["WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT"] = "3"
         return plan

@@ -153,12 +153,13 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await services.run() }
             let isOpen = try await eventually {
-                metrics.value("watchword_postgres_connections") == 3
+                metrics.value("watchword_postgres_connections") == 4
             }
             #expect(isOpen)
             // What new connections send of their own is over, and not taken for the slow one.
             _ = try await pool.first(SQL.echo(1))
             _ = try await pool.first(SQL.urgentEcho(1))
+            _ = try await pool.first(SQL.listEcho(1))
             async let slow = pool.first(SQL.sleep(5, 5))
             let sent = try await eventually {
                 metrics.value("watchword_postgres_in_flight") == 1
@@ -283,7 +284,7 @@ import Testing
         #expect(other?.kind == .connection)
     }
 
-    @Test(arguments: [StatementKind.read, .urgent])
+    @Test(arguments: [StatementKind.read, .urgent, .list])
     func `a write on a shared reading connection is refused by the server`(
         kind: StatementKind
     ) async throws {

@@ -31,6 +31,7 @@ func withPool<Value>(
         // What a new connection sends of its own counts as in flight: let it be over.
         for _ in 0..<loops { _ = try await pool.first(SQL.echo(0)) }
         for _ in 0..<loops { _ = try await pool.first(SQL.urgentEcho(0)) }
+        for _ in 0..<loops { _ = try await pool.first(SQL.listEcho(0)) }
         if !setup.isEmpty { try await pool.script(setup) }
         let value = try await body(pool, metrics, group)
         await pool.close()
@@ -98,6 +99,13 @@ enum SQL {
         "test.urgent_echo",
         "SELECT $1",
         kind: .urgent,
+        binds: Int.self,
+        decode: { try $0.get(0, as: Int.self) }
+    )
+    static let listEcho = Statement(
+        "test.list_echo",
+        "SELECT $1",
+        kind: .list,
         binds: Int.self,
         decode: { try $0.get(0, as: Int.self) }
     )

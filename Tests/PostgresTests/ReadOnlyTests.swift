@@ -87,7 +87,7 @@ import Testing
         }
         #expect(writes)
         let isWhole = try await eventually {
-            metrics.value("watchword_postgres_connections") == 9
+            metrics.value("watchword_postgres_connections") == 12
         }
         #expect(isWhole)
         await pool.close()

@@ -21,12 +21,16 @@ import Testing
                 try await Self.sleeps(of: loop, pool)
             }
             #expect(stays < Self.queries + 200, "the loop slept \(stays) times")
-            // The same count sees the hops of a task that does not prefer the loop.
-            var hops = 0
-            for _ in 0..<30 where hops < Self.queries + 200 {
-                hops = max(hops, try await Self.sleeps(of: loop, pool))
+            // The same count sees the hops of a task that does not prefer the loop, measured beside
+            // each other: both are fewer while the machine is busy elsewhere.
+            var areNoticed = false
+            for _ in 0..<30 where !areNoticed {
+                let few = try await withEventLoopPreference(executor) {
+                    try await Self.sleeps(of: loop, pool)
+                }
+                areNoticed = try await Self.sleeps(of: loop, pool) > few + Self.queries / 10
             }
-            #expect(hops >= Self.queries + 200, "hops go unnoticed: \(hops)")
+            #expect(areNoticed, "hops go unnoticed")
         }
     }
 

@@ -162,7 +162,7 @@ import Testing
                 metrics.value("watchword_postgres_transactions") == 0
             }
             #expect(gone)
-            #expect(metrics.value("watchword_postgres_connections") == 3)
+            #expect(metrics.value("watchword_postgres_connections") == 4)
             let stored = try await pool.rows(SQL.list())
             #expect(stored.isEmpty)
         }

@@ -66,6 +66,7 @@ import Testing
             let keeper = RoleKeeper(
                 database: database,
                 readIndex: cluster.nodes[0].readIndex,
+                readLimit: .seconds(30),
                 logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
                 metrics: MetricsRegistry()
             )

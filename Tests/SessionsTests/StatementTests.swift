@@ -50,6 +50,17 @@ import Tokens
         #expect(names.count >= 30)
     }
 
+    @Test func `lists are read where nothing waits behind them, save short ones of one's own`() {
+        let own: Set = ["sessions.list", "memberships.list_own"]
+        let lists = Self.all.filter { info in
+            let verb = info.name.split(separator: ".").last ?? ""
+            return verb.hasPrefix("list") && !info.name.hasPrefix("partitions.")
+                && info.kind != .urgent && !own.contains(info.name)
+        }
+        #expect(lists.filter { $0.kind != .list }.map(\.name) == [])
+        #expect(lists.count >= 12)
+    }
+
     /// With full reads switched off, one shows only where no index would serve; without that the
     /// empty partitions and tables would be read whole, for nothing is cheaper.
     @Test(arguments: [

@@ -270,6 +270,22 @@ private struct Sample {
         #expect(try complaints(open) == ["http.host"])
     }
 
+    @Test func `the Redis of all is no member of the authority (revocation.md 1.9)`() throws {
+        let redis = "WATCHWORD_REDIS_URL"
+        let members = "WATCHWORD_AUTHORITY_MEMBERS"
+        let own = [redis: "redis://127.0.0.1:6379/1", members: "redis://127.0.0.1:6380"]
+        #expect(try complaints(own) == [])
+        let shared = own.merging([members: "redis://127.0.0.1:6379/2"]) { $1 }
+        #expect(try complaints(shared) == ["authority.members"])
+    }
+
+    @Test func `who waits for a lock is told before the statement is given up`() throws {
+        let lock = "WATCHWORD_DATABASE_LOCK_LIMIT"
+        #expect(try complaints([lock: "4s"]) == [])
+        #expect(throws: ConfigurationError.self) { try complaints([lock: "5s"]) }
+        #expect(try complaints([lock: "5s", "WATCHWORD_DATABASE_STATEMENT_LIMIT": "6s"]) == [])
+    }
+
     @Test func `everything that is missing is named at once`() throws {
         let none = Dictionary(
             uniqueKeysWithValues: ["PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "KEYS_MASTER"]

@@ -2,6 +2,8 @@
 // over the settings; every complaint comes at once.
 import Accounts
 import Primitives
+import Redis
+import Revocation
 import Tokens
 
 /// Finds settings that are unsafe for real people.
@@ -31,6 +33,18 @@ enum ProductionChecks {
                     "management.port",
                     "http.port and management.port are the same: health and metrics need a "
                         + "listener of their own."
+                )
+            )
+        }
+        // `try?`: what is no URL is complained about where it is read.
+        if let shared = try? RedisConfiguration(url: settings.redisURL),
+            all.authority.members.contains(where: { $0.address == shared.address })
+        {
+            found.append(
+                SettingComplaint(
+                    "authority.members",
+                    "authority.members names redis.url: a member is a Redis of its own, without "
+                        + "persistence or eviction."
                 )
             )
         }

@@ -27,8 +27,12 @@ struct ServerSettings: Sendable {
     let managementPort: Int
     /// The database, as libpq takes it.
     let databaseURL: String
+    /// How long the database may let us wait.
+    let databaseLimits: DatabaseLimits
     /// Redis.
     let redisURL: String
+    /// How long Redis may take to answer a command.
+    let redisLimit: Duration
     /// The key that all stored keys are wrapped with; nil where none is set.
     let masterKey: Secret?
 
@@ -74,10 +78,17 @@ struct ServerSettings: Sendable {
             schemes: ["postgresql", "postgres"],
             help: "PostgreSQL, as libpq takes it; several hosts are allowed."
         )
+        databaseLimits = DatabaseLimits(from: source)
         redisURL = source.url(
             "redis.url",
             schemes: ["redis", "rediss", "unix"],
             help: "Redis."
+        )
+        redisLimit = source.duration(
+            "redis.command_limit",
+            default: .milliseconds(250),
+            within: .milliseconds(10) ... .seconds(30),
+            help: "How long a command may take before the node goes on without Redis."
         )
         masterKey = source.secret(
             "keys.master",
@@ -85,6 +96,48 @@ struct ServerSettings: Sendable {
                 + " as base64url; of several versions the highest seals. Wraps every key that is"
                 + " stored."
         )
+    }
+}
+
+/// How long PostgreSQL may let a request wait before it is answered 503.
+struct DatabaseLimits: Sendable {
+    /// Before a statement is sent.
+    let wait: Duration
+    /// From its sending to its answer.
+    let statement: Duration
+    /// Within it, for a lock.
+    let lock: Duration
+
+    /// Reads them.
+    init(from source: SettingsSource) {
+        let range: ClosedRange<Duration> = .milliseconds(100) ... .minutes(1)
+        wait = source.duration(
+            "database.wait_limit",
+            default: .seconds(2),
+            within: range,
+            help: "How long a statement may wait for a connection before its request is 503."
+        )
+        statement = source.duration(
+            "database.statement_limit",
+            default: .seconds(5),
+            within: range,
+            help: "How long a statement may take before its request is 503."
+        )
+        lock = source.duration(
+            "database.lock_limit",
+            default: .seconds(3),
+            within: range,
+            help: "How long a statement may wait for a lock (lock_timeout)."
+        )
+        if lock >= statement {
+            source.complain(
+                SettingComplaint(
+                    "database.lock_limit",
+                    "database.lock_limit must be less than database.statement_limit, or nobody"
+                        + " knows what became of a statement that waited for a lock."
+                )
+            )
+        }
     }
 }
 

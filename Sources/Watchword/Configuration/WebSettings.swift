@@ -24,7 +24,7 @@ struct WebSettings: Sendable {
     let verifyMode: VerifyMode
     /// Whether `/verify` is answered from its raw bytes where that can be done.
     let hasFastPath: Bool
-    /// How long one read of the revocation log may take.
+    /// How long one read of the revocation log, of roles or of route rules may take.
     let readLimit: Duration
     /// How many checked tokens are remembered.
     let tokenCacheLimit: Int
@@ -76,7 +76,8 @@ struct WebSettings: Sendable {
             "verify.read_limit",
             default: .seconds(1),
             within: .milliseconds(10) ... .seconds(30),
-            help: "How long one read of the revocation log may take before checks answer 503."
+            help: "How long one read of the revocation log, of changed roles or of route rules may"
+                + " take before checks that need it answer 503."
         )
         tokenCacheLimit = source.integer(
             "tokens.cache_limit",

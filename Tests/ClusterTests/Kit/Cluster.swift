@@ -17,6 +17,9 @@ final class Cluster: Sendable {
         var hasGateway = false
         /// Its configuration, one of those that we ship.
         var gatewaySample = Gateway.sample
+        /// Whether a machine that stands still for seconds is to change no answer; not where a
+        /// test takes a store away.
+        var isPatient = true
         /// Further variables, for every node.
         var variables: [String: String] = [:]
         /// Further variables of single nodes.
@@ -76,6 +79,14 @@ final class Cluster: Sendable {
     static func shared() async throws -> Cluster { try await sharedOne.get() }
     private static let sharedOne = SharedCluster()
 
+    private static let patience = [
+        "WATCHWORD_DATABASE_WAIT_LIMIT": "20s",
+        "WATCHWORD_DATABASE_STATEMENT_LIMIT": "20s",
+        "WATCHWORD_DATABASE_LOCK_LIMIT": "8s",
+        "WATCHWORD_REDIS_COMMAND_LIMIT": "5s",
+        "WATCHWORD_HTTP_REQUEST_TIME": "30s",
+    ]
+
     private init(_ plan: Plan) async throws {
         self.plan = plan
         let secrets = KnownSecrets()
@@ -104,6 +115,7 @@ final class Cluster: Sendable {
             "WATCHWORD_THROTTLE_SIGN_IN_PER_ACCOUNT": "100",
             "WATCHWORD_THROTTLE_REGISTRATIONS_PER_ADDRESS": "1000000",
         ]
+        if plan.isPatient { variables.merge(Self.patience) { _, new in new } }
         variables.merge(plan.variables) { _, new in new }
         let common = variables
         self.variables = common
