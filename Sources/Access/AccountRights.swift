@@ -128,11 +128,15 @@ package struct AccountRights: Sendable {
         return holdings(in: organisation, on: resource).map(\.role)
     }
 
-    /// What counts for such a question.
+    /// What counts for such a question; nothing where the resource is of another organisation than
+    /// the one acted in (row 175).
     package func holdings(
         in organisation: OrganisationID?,
         on resource: String?
     ) -> [HeldRole] {
+        if let organisation, let home = resource.flatMap(RoleScope.home), home != organisation {
+            return []
+        }
         let acting = organisation.flatMap { organisations.contains($0) ? $0 : nil }
         return held.filter { one in
             if one.scope.isEverywhere { return true }

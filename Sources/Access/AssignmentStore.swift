@@ -159,6 +159,7 @@ enum AssignmentStore {
          ORDER BY r.name, ar.scope
          LIMIT \(RightsResolver.roleLimit)
         """,
+        kind: .list,
         binds: AccountID.self,
         decode: { row -> Assignment? in
             try row.get(0, as: AccountID?.self) == nil ? nil : assignment(row)
@@ -180,6 +181,7 @@ enum AssignmentStore {
          ORDER BY ar.account_id, ar.scope
          LIMIT $5
         """,
+        kind: .list,
         binds: RoleID.self,
         AccountID.self,
         String.self,

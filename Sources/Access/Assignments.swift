@@ -121,7 +121,7 @@ package struct Assignments: Sendable {
                 _ = try await transaction.rows(OrganisationStore.share(organisation))
             }
             let grants = try await Grants(transaction, by: grantor, changing: [account])
-            try await grants.allowChange(of: account)
+            try await grants.allowChange(of: account, in: scope)
             try await grants.allowGiving([role], in: scope, for: .until(end))
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
             if let organisation = scope.organisationID {
@@ -171,7 +171,8 @@ package struct Assignments: Sendable {
                 _ = try await transaction.rows(OrganisationStore.share(organisation))
             }
             let grants = try await Grants(transaction, by: grantor, changing: [account])
-            try await grants.allowChange(of: account)
+            try await grants.allowChange(of: account, in: scope)
+            try await grants.allowNames(of: [role], in: scope, for: .now)
             try grants.allow([AdminPermission.rolesAssign.rawValue], in: scope)
             let touchesSeat = role == BuiltInRole.admin && scope.isEverywhere
             return try await grants.keepingAnAdministrator(

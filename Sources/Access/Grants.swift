@@ -114,17 +114,23 @@ package struct Grants: Sendable {
 
     /// Refuses unless the caller may change `target`: another, who holds nothing that he does not.
     ///
-    /// - Parameter time: for how long the change lets the target use what it holds: the caller must
-    ///   hold it as long.
-    package func allowChange(of target: AccountID, for time: HeldTime = .now) async throws {
+    /// - Parameters:
+    ///   - time: for how long the change lets the target use what it holds: the caller must hold it
+    ///     as long.
+    ///   - place: where the change is felt. What the target holds in another organisation than that
+    ///     is not looked at: it is nobody's business there (row 175).
+    package func allowChange(
+        of target: AccountID,
+        for time: HeldTime = .now,
+        in place: RoleScope = .everywhere
+    ) async throws {
         guard target != by.actor else { throw GrantRefusal.isSelf }
         if let organisation = by.realm.organisationID {
             let isMember = try await transaction.first(GrantStore.isMember(organisation, target))
             guard isMember != nil else { throw GrantRefusal.notFound }
         }
-        guard held.covers(try await Self.read(target, transaction), for: time) else {
-            throw GrantRefusal.notHeld
-        }
+        let theirs = try await Self.read(target, transaction).felt(in: place)
+        guard held.covers(theirs, for: time) else { throw GrantRefusal.notHeld }
     }
 
     /// Refuses unless the caller holds all that `roles` permit wherever `scope` reaches, so long
@@ -136,6 +142,11 @@ package struct Grants: Sendable {
     ) async throws {
         try allow(try await permissions(of: roles), in: scope, for: time)
         try await allowNames(of: roles, in: scope, for: time)
+    }
+
+    /// The roles that every new account has.
+    package func defaultRoles() async throws -> [RoleID] {
+        try await transaction.rows(GrantStore.defaultRoles())
     }
 
     /// What `roles` permit, with all that they include.
@@ -310,6 +321,12 @@ enum GrantStore {
         decode: { try $0.get(0, as: String.self) }
     )
 
+    static let defaultRoles = Statement(
+        "grants.default_roles",
+        "SELECT r.id FROM roles r WHERE r.is_default AND r.removed_at IS NULL",
+        decode: { try $0.get(0, as: RoleID.self) }
+    )
+
     /// Whether an account holds the seat, be it for a time.
     static let findSeat = Statement(
         "grants.find_seat",
@@ -348,7 +365,7 @@ enum GrantStore {
     static var statements: [StatementInfo] {
         [
             lock.info, share.info, findActor.info, lockRole.info, isMember.info, permissions.info,
-            permissionsOf.info, findSeat.info, findAdministrator.info,
+            permissionsOf.info, defaultRoles.info, findSeat.info, findAdministrator.info,
         ]
     }
 }

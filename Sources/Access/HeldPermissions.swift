@@ -68,6 +68,14 @@ package struct HeldPermissions: Sendable {
         }
     }
 
+    /// The same without what is held in other organisations than `place`, if that is one.
+    func felt(in place: RoleScope) -> HeldPermissions {
+        guard let organisation = place.organisationID else { return self }
+        var felt = self
+        felt.places.removeAll { ($0.scope.home ?? organisation) != organisation }
+        return felt
+    }
+
     /// The same as far as a key is narrowed to `limit`.
     func narrowed(to limit: [String]?) -> HeldPermissions {
         guard let limit = limit.map(Set.init) else { return self }

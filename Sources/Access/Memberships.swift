@@ -114,7 +114,7 @@ extension Organisations {
             {
                 throw GrantRefusal.notHeld
             }
-            try await grants.allowChange(of: account)
+            try await grants.allowChange(of: account, in: .organisation(id))
             let count = try await transaction.first(MembershipStore.count(account)) ?? 0
             let added = try await transaction.first(
                 MembershipStore.insert(
@@ -156,7 +156,7 @@ extension Organisations {
             _ = try await transaction.rows(OrganisationStore.share(id))
             let grants = try await Grants(transaction, by: grantor, changing: [account])
             try grants.allow([Self.permission], in: .organisation(id))
-            try await grants.allowChange(of: account)
+            try await grants.allowChange(of: account, in: .organisation(id))
             let dropped = try await transaction.first(
                 MembershipStore.delete(
                     id,

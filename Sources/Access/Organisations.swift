@@ -110,6 +110,17 @@ package struct Organisations: Sendable {
         return view
     }
 
+    /// The id of the organisation with that id or name.
+    ///
+    /// - Throws: `OrganisationRefusal.notFound`.
+    package func named(_ text: String) async throws -> OrganisationID {
+        if let id = OrganisationID(text) { return id }
+        guard let id = try await database.first(OrganisationStore.findNamed(text)) else {
+            throw OrganisationRefusal.notFound
+        }
+        return id
+    }
+
     /// Makes an organisation without members.
     ///
     /// - Throws: `OrganisationRefusal.nameTaken`, `.limitReached`; or a fault.
@@ -169,7 +180,7 @@ package struct Organisations: Sendable {
                     id,
                     displayName,
                     state?.rawValue,
-                    grantor.account,
+                    grantor.actor,
                     binds,
                     version.values
                 )
@@ -200,7 +211,7 @@ package struct Organisations: Sendable {
             let removed = try await transaction.first(
                 OrganisationStore.remove(
                     id,
-                    grantor.account,
+                    grantor.actor,
                     binds
                 )
             )

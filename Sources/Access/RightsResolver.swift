@@ -124,15 +124,21 @@ package final class RightsResolver: Sendable {
 
     /// Reads several; one statement for five hundred, and another one where the log has told of
     /// changes of organisations that the first did not find.
-    package func read(_ questions: [RightsQuestion]) async throws -> [AccountID: AccountRights] {
-        var answers = try await readOnce(questions)
+    ///
+    /// - Parameter isForGateway: whether a verdict of a gateway waits for them.
+    package func read(
+        _ questions: [RightsQuestion],
+        isForGateway: Bool = true
+    ) async throws -> [AccountID: AccountRights] {
+        let find = isForGateway ? RightsStore.find : RightsStore.findForQuestion
+        var answers = try await readOnce(questions, find)
         let behind = readIndex.look { set in
             answers.mapValues { $0.outdated(by: set) }.filter { !$0.value.isEmpty }
         }
         guard !behind.isEmpty else { return answers }
         // They may have come while it was read. What a reading that begins now does not find is
         // lost: a failover has taken it, and nobody can say what may be done there (W10).
-        let again = try await readOnce(questions.filter { behind[$0.account] != nil })
+        let again = try await readOnce(questions.filter { behind[$0.account] != nil }, find)
         for (account, rights) in again {
             let doubtful = behind[account, default: [:]].filter { organisation, generation in
                 rights.memberships[organisation].map { $0.generation < generation } ?? false
@@ -147,7 +153,8 @@ package final class RightsResolver: Sendable {
     }
 
     private func readOnce(
-        _ questions: [RightsQuestion]
+        _ questions: [RightsQuestion],
+        _ find: RightsStore.Find
     ) async throws -> [AccountID: AccountRights] {
         var answers: [AccountID: AccountRights] = [:]
         var readings: [AccountID: Reading] = [:]
@@ -158,7 +165,7 @@ package final class RightsResolver: Sendable {
             statements.increment()
             resolved.increment(by: part.count)
             let begun = MonotonicInstant.now
-            for (account, rights) in try await database.rows(RightsStore.find(part)) {
+            for (account, rights) in try await database.rows(find(part)) {
                 readings[account] = Reading(rights, readAt: begun)
                 // A database that lacks the version cannot say what is held (W10).
                 let isNew = rights.version >= wanted[account] ?? .max
@@ -237,9 +244,24 @@ package enum RightsStore {
     ///
     /// `infinity`, which somebody may have written by hand, is no end: an error would be that of
     /// all who are asked for together.
-    static let find = Statement(
-        "rights.find",
-        """
+    static let find = make("rights.find", .urgent)
+    /// The same on another connection: a question may be about a hundred accounts, and many may be
+    /// asked at once, so no verdict of a gateway is to be behind them.
+    static let findForQuestion = make("rights.find_for_question", .read)
+
+    typealias Find = Statement<(AccountID, AccountRights), [AccountID]>
+
+    private static func make(_ name: String, _ kind: StatementKind) -> Find {
+        Statement(
+            name,
+            findText,
+            kind: kind,
+            binds: [AccountID].self,
+            decode: { row in (try row.get(0, as: AccountID.self), try rights(row)) }
+        )
+    }
+
+    private static let findText = """
         SELECT a.id, a.rights_version, h.roles, h.scopes, h.ends, g.generation,
                o.ids, o.generations, o.actives
           FROM accounts a
@@ -266,28 +288,25 @@ package enum RightsStore {
                         LIMIT \(RightsResolver.roleLimit)) l) h
          WHERE a.id = ANY($1)
            AND a.state = 'active'
-        """,
-        kind: .urgent,
-        binds: [AccountID].self,
-        decode: { row in
-            let roles = try row.get(2, as: [RoleID].self)
-            let scopes = try row.get(3, as: [String].self)
-            let ends = try row.get(4, as: [Int64].self)
-            let held = zip(roles, zip(scopes, ends)).compactMap { role, place -> HeldRole? in
-                let (text, end) = place
-                guard let scope = RoleScope(stored: text) else { return nil }
-                let expiresAt = end == 0 ? nil : Timestamp(microseconds: end)
-                return HeldRole(role: role, scope: scope, expiresAt: expiresAt)
-            }
-            let rights = AccountRights(
-                version: try row.get(1, as: Int64.self),
-                generation: try row.get(5, as: Int64.self),
-                held: held,
-                memberships: try memberships(row)
-            )
-            return (try row.get(0, as: AccountID.self), rights)
+        """
+
+    private static func rights(_ row: PostgresRow) throws -> AccountRights {
+        let roles = try row.get(2, as: [RoleID].self)
+        let scopes = try row.get(3, as: [String].self)
+        let ends = try row.get(4, as: [Int64].self)
+        let held = zip(roles, zip(scopes, ends)).compactMap { role, place -> HeldRole? in
+            let (text, end) = place
+            guard let scope = RoleScope(stored: text) else { return nil }
+            let expiresAt = end == 0 ? nil : Timestamp(microseconds: end)
+            return HeldRole(role: role, scope: scope, expiresAt: expiresAt)
         }
-    )
+        return AccountRights(
+            version: try row.get(1, as: Int64.self),
+            generation: try row.get(5, as: Int64.self),
+            held: held,
+            memberships: try memberships(row)
+        )
+    }
 
     private static func memberships(
         _ row: PostgresRow
@@ -302,5 +321,5 @@ package enum RightsStore {
     }
 
     /// All statements, for the test that prepares them.
-    package static var statements: [StatementInfo] { [find.info] }
+    package static var statements: [StatementInfo] { [find.info, findForQuestion.info] }
 }

@@ -49,6 +49,15 @@ package struct RoleScope: Hashable, Sendable, CustomStringConvertible {
         text.hasPrefix("org:") ? OrganisationID(text.dropFirst(4)) : nil
     }
 
+    /// The organisation that it is, or that it is something of.
+    var home: OrganisationID? { Self.home(of: text) }
+
+    /// The organisation that `resource` is, or is something of: `org:<id>/…`.
+    static func home(of resource: String) -> OrganisationID? {
+        guard resource.hasPrefix("org:") else { return nil }
+        return OrganisationID(resource.dropFirst(4).prefix { $0 != "/" })
+    }
+
     package var description: String { text }
 
     /// Whether it takes in `resource`.

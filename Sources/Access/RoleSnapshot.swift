@@ -61,7 +61,12 @@ package struct RoleSnapshot: Sendable {
                 own: PermissionSet(one.permissions, &numbers)
             )
         }
-        for id in before.union(ancestors(of: touched)) { resolve(id) }
+        var open = before.union(ancestors(of: touched))
+        for id in open {
+            roles[id]?.whole = PermissionSet()
+            roles[id]?.reach = []
+        }
+        while let id = open.first { resolve(id, &open) }
     }
 
     /// Whether any of `ids` is in doubt; then nobody may rest on what it permits.
@@ -90,20 +95,21 @@ package struct RoleSnapshot: Sendable {
         return found
     }
 
-    /// Works out what one role stands for; a circle, which nobody can make, would end here.
-    private mutating func resolve(_ id: RoleID) {
-        guard let role = roles[id] else { return }
-        var seen: Set<RoleID> = []
-        var open = [id]
-        while let next = open.popLast() {
-            guard let found = roles[next], !found.isRemoved, seen.insert(next).inserted
-            else { continue }
-            open += found.includes
-        }
-        var whole = PermissionSet()
-        whole.formUnion(seen.compactMap { roles[$0]?.own })
+    /// Works out what one role of `open` stands for, and before it what those stand for that it
+    /// includes: each once, however many include it.
+    ///
+    /// Taken out of `open` first, so that a circle ends, which nobody can make; whoever is in one
+    /// would stand for less.
+    private mutating func resolve(_ id: RoleID, _ open: inout Set<RoleID>) {
+        guard open.remove(id) != nil, let role = roles[id] else { return }
+        for included in role.includes { resolve(included, &open) }
+        guard !role.isRemoved else { return }
+        var reach: Set = [id]
+        for included in role.includes { reach.formUnion(roles[included]?.reach ?? []) }
+        var whole = role.own
+        whole.formUnion(role.includes.compactMap { roles[$0]?.whole })
         roles[id]?.whole = whole
-        roles[id]?.reach = role.isRemoved ? [] : Array(seen)
+        roles[id]?.reach = Array(reach)
     }
 
     /// The names of `ids` and of all that they include, sorted; an unknown id has none.

@@ -85,7 +85,12 @@ package struct AccountTargets: Sendable {
     ) async throws -> R {
         try await revoker.transaction { transaction in
             let grants = try await Grants(transaction, by: actor, changing: [account])
-            try await grants.allowChange(of: account, for: touch == .waking ? .until(nil) : .now)
+            // What other organisations would feel is refused below, whatever is held there.
+            try await grants.allowChange(
+                of: account,
+                for: touch == .waking ? .until(nil) : .now,
+                in: actor.realm.organisationID.map(RoleScope.organisation) ?? .everywhere
+            )
             let isElsewhere = try await transaction.first(
                 AdministrationStore.findStanding(
                     account,

@@ -105,6 +105,11 @@ package struct CreateAccount: Sendable {
                 let time: HeldTime = phc == nil ? .now : .until(nil)
                 do {
                     try grants.allow([AdminPermission.usersWrite.rawValue], in: scope, for: time)
+                    // What every stranger can have by signing up is nothing to be given.
+                    if phc != nil, !settings.isRegistrationOpen {
+                        let roles = try await grants.defaultRoles()
+                        try await grants.allowGiving(roles, in: .everywhere, for: time)
+                    }
                 } catch GrantRefusal.endsSooner {
                     // There is no end to give here.
                     throw GrantRefusal.notHeld

@@ -68,18 +68,59 @@ import Web
         }
     }
 
-    /// Makes an account on the second node; why not, or nil.
+    @Test
+    func `nobody gives himself a default role by an account whose password he knows (row 169)`()
+        async throws
+    {
+        let closed = [1: ["accounts.registration": "false"]]
+        try await Cluster.run(2, only: closed) { cluster in
+            let boss = try await cluster.signUp("boss")
+            let now = cluster.clock.wall.now()
+            let org = OrganisationID(at: now, entropy: .system)
+            let keeper = RoleID(at: now, entropy: .system)
+            let usual = RoleID(at: now, entropy: .system)
+            try await cluster.run(
+                """
+                INSERT INTO organisations (id, name, display_name, created_at, updated_at)
+                VALUES ('\(org)', 'acme', 'Acme', now(), now());
+                INSERT INTO organisation_members VALUES ('\(org)', '\(boss)', now());
+                INSERT INTO roles (id, name, description, built_in, created_at, is_default)
+                VALUES ('\(keeper)', 'keeper', '', false, now(), false),
+                       ('\(usual)', 'usual', '', false, now(), true);
+                INSERT INTO role_permissions (role_id, permission)
+                VALUES ('\(keeper)', 'users:write'), ('\(usual)', 'orders:read');
+                INSERT INTO account_roles (account_id, role_id, granted_at, scope)
+                VALUES ('\(boss)', '\(keeper)', now(), 'org:\(org)')
+                """
+            )
+            let delegate = Grantor(account: boss, narrowedTo: nil, realm: .organisation(org))
+            let secret = Secret("a password that two people know")
+            #expect(try await create("own", secret, by: delegate, cluster) == .notHeld)
+            #expect(try await create("another", by: delegate, cluster) == nil)
+            // Where strangers may sign up, it is nothing to be given.
+            #expect(try await create("open", secret, at: 0, by: delegate, cluster) == nil)
+            try await cluster.run(
+                "INSERT INTO account_roles (account_id, role_id, granted_at, scope)"
+                    + " VALUES ('\(boss)', '\(usual)', now(), '')"
+            )
+            #expect(try await create("own", secret, by: delegate, cluster) == nil)
+        }
+    }
+
+    /// Makes an account, on the second node if nothing else is said; why not, or nil.
     private func create(
         _ name: String,
+        _ password: Secret? = nil,
+        at node: Int = 1,
         by actor: Grantor,
         _ cluster: Cluster
     ) async throws -> GrantRefusal? {
         do {
-            _ = try await cluster.nodes[1].web.administration.create(
+            _ = try await cluster.nodes[node].web.administration.create(
                 NewAccount(
                     email: "\(name)@example.org",
                     username: nil,
-                    password: nil,
+                    password: password,
                     mustChangePassword: false,
                     isConfirmed: true,
                     profile: AccountProfile()

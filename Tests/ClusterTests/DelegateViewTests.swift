@@ -218,4 +218,49 @@ import Testing
         let own = try await scene.cluster.node.send("GET", "/v1/me/sessions", tokens.bearer)
         #expect(own.body.contains(scene.other.id))
     }
+
+    @Test
+    func `a delegate learns of no sign-in for another organisation, nor of its end (row 175)`()
+        async throws
+    {
+        let scene = try await Scene(try await Cluster.shared())
+        let person = scene.person
+        try await scene.other.add(person, by: scene.root)
+        func open(_ organisation: String, _ agent: String) async throws -> Tokens {
+            let answer = try await scene.cluster.node.send(
+                "POST",
+                "/v1/auth/login",
+                [("User-Agent", agent)],
+                json: """
+                    {"login":"\(person.email)","password":"\(person.password)",
+                     "organisation_id":"\(organisation)"}
+                    """
+            )
+            return try Tokens(answer)
+        }
+        let here = try await open(scene.own.id, "here")
+        let there = try await open(scene.other.id, "there")
+        for tokens in [here, there] {
+            let out = try await scene.cluster.node.send("POST", "/v1/auth/logout", tokens.bearer)
+            #expect(out.status == 204)
+        }
+        func agents(_ desk: AdminDesk, _ fields: [(String, String)]) async throws -> [String] {
+            let answer = try await desk.send("GET", "/\(person.id)/login-history", fields)
+            #expect(answer.status == 200, "\(answer.body)")
+            return answer.json.at("items")?.items.compactMap { $0.at("user_agent")?.string } ?? []
+        }
+        #expect(try await agents(scene.desk, [scene.own.field]) == ["here"])
+        #expect(try await agents(scene.root, []) == ["there", "here"])
+        func log(_ desk: AdminDesk, _ fields: [(String, String)]) async throws -> [String] {
+            let answer = try await scene.cluster.node.send(
+                "GET",
+                "/v1/admin/audit?limit=200&account=\(person.id)",
+                desk.tokens.bearer + fields
+            )
+            #expect(answer.status == 200, "\(answer.body)")
+            return answer.json.at("items")?.items.compactMap { $0.at("session_id")?.string } ?? []
+        }
+        #expect(try await log(scene.desk, [scene.own.field]) == [here.session, here.session])
+        #expect(try await Set(log(scene.root, [])) == [here.session, there.session])
+    }
 }

@@ -113,6 +113,80 @@ import Testing
         try await scene.expect(true, in: nil, "everywhere, after all")
     }
 
+    /// Whether he may, asked about a resource that is an organisation: by a gateway, of himself and
+    /// of another, and by AuthZEN.
+    private func answers(
+        _ scene: Scene,
+        _ client: HTTPClient,
+        _ bearer: [(String, String)],
+        _ permission: String,
+        about id: String
+    ) async throws -> [JSONValue?] {
+        let verified = try await client.send(
+            "GET",
+            "/verify?permission=\(permission)&resource=org:\(id)",
+            bearer
+        )
+        let check = "{\"permission\":\"\(permission)\",\"resource\":\"org:\(id)\"}"
+        let told = try await client.send(
+            "POST",
+            "/v1/authorize",
+            bearer,
+            json: "{\"checks\":[\(check)]}"
+        )
+        let evaluated = try await client.send(
+            "POST",
+            "/access/v1/evaluation",
+            bearer,
+            json: """
+                {"subject":{"type":"user","id":"\(scene.person.id)"},
+                 "action":{"name":"\(permission)"},"resource":{"type":"org","id":"\(id)"}}
+                """
+        )
+        #expect(evaluated.status == 200, "\(evaluated.body)")
+        return [
+            .boolean(verified.status == 200),
+            told.json.at("results")?.items.first?.at("allowed"), evaluated.json.at("decision"),
+        ]
+    }
+
+    @Test
+    func `who acts in one organisation holds nothing for another as a resource (row 175)`()
+        async throws
+    {
+        let scene = try await Scene()
+        try await scene.other.add(scene.person, by: scene.desk)
+        for place in [scene.own, scene.other] {
+            try await place.give(["orders:write"], to: scene.person, by: scene.desk)
+        }
+        let json = """
+            {"login":"\(scene.person.email)","password":"\(scene.person.password)",
+             "organisation_id":"\(scene.own.id)"}
+            """
+        let answer = try await scene.cluster.node.send("POST", "/v1/auth/login", json: json)
+        let inside = try Tokens(answer).bearer
+        let (yes, no): (JSONValue?, JSONValue?) = (.boolean(true), .boolean(false))
+        for node in scene.cluster.nodes {
+            for permission in ["orders:write", "bills:pay"] {
+                func ask(_ bearer: [(String, String)], _ id: String) async throws -> [JSONValue?] {
+                    try await answers(scene, node.client, bearer, permission, about: id)
+                }
+                #expect(try await ask(inside, scene.own.id) == [yes, yes, yes])
+                #expect(try await ask(inside, scene.other.id) == [no, no, no])
+                #expect(try await ask(inside, "\(scene.other.id)/plan") == [no, no, no])
+                // Who acts in none holds what he holds in each.
+                let outside = scene.tokens.bearer
+                #expect(try await ask(outside, scene.other.id) == [yes, yes, yes])
+            }
+            let named = try await node.client.send(
+                "GET",
+                "/verify?permission=orders:write&resource=org:\(scene.other.id)",
+                scene.tokens.bearer + [scene.own.field]
+            )
+            #expect(named.status == 403)
+        }
+    }
+
     @Test func `a session for one organisation is told nothing of another (row 175)`() async throws
     {
         let scene = try await Scene()

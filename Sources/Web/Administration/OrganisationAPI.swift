@@ -76,6 +76,7 @@ package enum OrganisationAPI {
         summary: "Make an account a member; 200 where it was one.",
         tag: tag,
         gate: .delegated(.organisationsWrite),
+        proof: .recent(.power),
         success: 201,
         problems: memberProblems + [.limitReached],
         alternatives: [AlternativeReply(200, MemberReply.self)],

@@ -17,7 +17,7 @@ package enum RoleAPI {
         "/v1/admin/permissions",
         summary: "The permissions that roles can hold, in the order of their names.",
         tag: tag,
-        gate: .permission(.rolesRead)
+        gate: .delegated(.rolesRead)
     )
     static let createPermission = Operation<PermissionRequest, PermissionReply>(
         "permissions.create",
@@ -56,7 +56,7 @@ package enum RoleAPI {
         "/v1/admin/roles",
         summary: "All roles.",
         tag: tag,
-        gate: .permission(.rolesRead)
+        gate: .delegated(.rolesRead)
     )
     static let create = Operation<RoleRequest, RoleReply>(
         "roles.create",
@@ -78,7 +78,7 @@ package enum RoleAPI {
         "/v1/admin/roles/{id}",
         summary: "One role.",
         tag: tag,
-        gate: .permission(.rolesRead),
+        gate: .delegated(.rolesRead),
         problems: [.notFound],
         // A role that it includes can be removed, which is no change of this one.
         traits: [.answersVersion, .outgrowsVersion]

@@ -23,6 +23,16 @@ extension RequestContext {
 }
 
 extension WebServices {
+    /// The permission that a path names.
+    ///
+    /// Clients that put paths together may encode the colon or not (RFC 3986 section 3.3); nothing
+    /// else in a name needs it.
+    private static func permission(_ context: RequestContext) -> String {
+        (context.pathParameters["name"] ?? "")
+            .replacing("%3A", with: ":")
+            .replacing("%3a", with: ":")
+    }
+
     func bindRoles(_ bindings: inout Bindings) {
         bindPermissions(&bindings)
         bindAssignments(&bindings)
@@ -94,7 +104,7 @@ extension WebServices {
         }
         bindings.bind(RoleAPI.changePermission) { request, context in
             let view = try await administration.permissions.describe(
-                context.pathParameters["name"] ?? "",
+                Self.permission(context),
                 as: request.description,
                 by: context.grantor,
                 context.trace
@@ -103,7 +113,7 @@ extension WebServices {
         }
         bindings.bind(RoleAPI.removePermission) { _, context in
             try await administration.permissions.remove(
-                context.pathParameters["name"] ?? "",
+                Self.permission(context),
                 by: context.grantor,
                 context.trace
             )

@@ -125,7 +125,10 @@ extension WebServices {
     ) async throws -> RouteVerdict {
         guard let account = request.account else { return match.isUnfit ? .refused : .depends }
         // The version is that of nobody: what comes back has one if the account can pass anywhere.
-        let found = try await rights.read([RightsQuestion(account, version: .min)])[account]
+        let found = try await rights.read(
+            [RightsQuestion(account, version: .min)],
+            isForGateway: false
+        )[account]
         guard let found, found.version != .min else { throw RouteRefusal.notThere }
         if let organisation = request.organisation, !found.organisations.contains(organisation) {
             return .refused

@@ -84,7 +84,11 @@ package struct HourReply: ReplyBody {
     package func write(_ members: inout MemberWriter) {
         members.timestamp("hour", numbers.hour, help: "When it began; a whole hour of UTC.")
         members.boolean("is_over", numbers.isOver, help: "Whether it is over.")
-        members.integer("sign_ups", numbers.signUps, help: "People who registered.")
+        members.integer(
+            "sign_ups",
+            numbers.signUps,
+            help: "People who registered, or for whom an administrator made an account."
+        )
         members.integer("sign_ins", numbers.signIns, help: "Sessions that were opened.")
         members.objects(
             "failures",

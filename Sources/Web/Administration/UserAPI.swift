@@ -73,6 +73,7 @@ package enum UserAPI {
         summary: "Make an account for somebody, with the default roles.",
         tag: tag,
         gate: .delegated(.usersWrite),
+        proof: .recent(.power),
         success: 201,
         problems: [.notFound, .permissionNotHeld, .emailTaken, .usernameTaken, .overloaded],
         traits: [.idempotent, .answersLocation, .mayBeMinimal]

@@ -86,7 +86,11 @@ extension WebServices {
         }
         bindings.bind(UserAPI.history) { query, context in
             let account = try await show(try context.id("id"), context).detail.summary.id
-            let page = try await lists.history(of: account, query.page)
+            let page = try await lists.history(
+                of: account,
+                within: context.realm.organisationID,
+                query.page
+            )
             let items = page.items.map { LoginReply(view: $0) }
             return Answer(LoginPageReply(page: Page(items, nextCursor: page.nextCursor)))
         }

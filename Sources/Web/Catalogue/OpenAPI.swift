@@ -117,7 +117,7 @@ package enum OpenAPI {
         var out = info.pattern.parameters.map { name in
             OrderedJSON.object([
                 ("name", .text(name)), ("in", .text("path")), ("required", .flag(true)),
-                ("schema", .object([("type", .text("string"))])),
+                ("schema", segment(name, &components)),
             ])
         }
         if info.carrier == .query, case .object(let query)? = info.input {
@@ -133,6 +133,19 @@ package enum OpenAPI {
             }
         }
         return out + headerParameters(info)
+    }
+
+    /// What a path parameter takes: what is called a name is a permission's, as `PermissionNames`
+    /// reads it; all others are ids.
+    private static func segment(
+        _ name: String,
+        _ components: inout SchemaComponents
+    ) -> OrderedJSON {
+        guard name == "name" else { return components.json(.id) }
+        let part = "[a-z][a-z0-9._-]{0,62}"
+        return .object([
+            ("type", .text("string")), ("pattern", .text("^\(part):\(part)$")),
+        ])
     }
 
     private static func responses(

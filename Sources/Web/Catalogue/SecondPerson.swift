@@ -7,9 +7,11 @@ internal import Tokens
 
 extension OperationInfo {
     /// Whether `administration.two_people` may name it: what of administration needs a recent
-    /// sign-in, but for the approving itself.
+    /// sign-in, but for the approving itself and what may say a password.
     package var canNeedTwoPeople: Bool {
-        proof != .none && gate.isAdministration && name != ApprovalAPI.give.info.name
+        // What is approved is read by somebody else, and a new account's password is not for him.
+        let never = [ApprovalAPI.give.info.name, UserAPI.create.info.name]
+        return proof != .none && gate.isAdministration && !never.contains(name)
     }
 }
 

@@ -126,9 +126,13 @@ extension WebServices {
         _ context: RequestContext
     ) async throws -> Answer<WhyReply> {
         let account: AccountID = try context.id("id")
-        guard let found = try await rights.read([RightsQuestion(account, version: .min)])[account],
-            found.version != .min
-        else { throw WebRefusal(.notFound) }
+        let answers = try await rights.read(
+            [RightsQuestion(account, version: .min)],
+            isForGateway: false
+        )
+        guard let found = answers[account], found.version != .min else {
+            throw WebRefusal(.notFound)
+        }
         let place = query.organisation
         let held = found.mayAct(in: place) ? found.holdings(in: place, on: query.resource) : []
         let snapshot = try await roles.snapshot(knowing: held.map(\.role))

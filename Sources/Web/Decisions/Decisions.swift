@@ -123,7 +123,7 @@ extension WebServices {
                 open.append(question)
             }
         }
-        if !open.isEmpty { found.merge(try await rights.read(open)) { $1 } }
+        if !open.isEmpty { found.merge(try await rights.read(open, isForGateway: false)) { $1 } }
         return found
     }
 }

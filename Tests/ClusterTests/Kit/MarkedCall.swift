@@ -52,7 +52,7 @@ struct MarkedCall: Sendable {
 
     /// One for each marked operation; none of them stands in another's way.
     static func all(by desk: AdminDesk) async throws -> [String: MarkedCall] {
-        try await ofPeople(desk).merging(ofGateways(desk)) { $1 }
+        try await ofPeople(desk).merging(ofGatewaysAndMembers(desk)) { $1 }
     }
 
     private static func ofPeople(_ desk: AdminDesk) async throws -> [String: MarkedCall] {
@@ -126,9 +126,13 @@ struct MarkedCall: Sendable {
         ]
     }
 
-    private static func ofGateways(_ desk: AdminDesk) async throws -> [String: MarkedCall] {
+    private static func ofGatewaysAndMembers(_ desk: AdminDesk) async throws -> [String: MarkedCall]
+    {
         let cluster = desk.cluster
-        let organisation = try await TestOrganisation(desk).id
+        let (organisation, joined) = (
+            try await TestOrganisation(desk).id, try await TestOrganisation(desk).id
+        )
+        let member = try await cluster.person().id
         let rules = "/route-rules"
         let (a, b) = (
             try await make(desk, rules, rule("/a")), try await make(desk, rules, rule("/b"))
@@ -159,6 +163,16 @@ struct MarkedCall: Sendable {
             "organisations.remove": MarkedCall(
                 path: "/organisations/\(organisation)",
                 status: 204
+            ),
+            "users.create": MarkedCall(
+                path: "/users",
+                json: "{\"email\":\"made@example.test\"}",
+                status: 201
+            ),
+            "organisations.add_member": MarkedCall(
+                path: "/organisations/\(joined)/members",
+                json: "{\"account\":\"\(member)\"}",
+                status: 201
             ),
             // Nobody has asked for it.
             "approvals.give": MarkedCall(
