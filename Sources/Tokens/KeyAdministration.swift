@@ -160,12 +160,13 @@ extension KeyKeeper {
         )
     }
 
-    /// Takes a signing key out of use for `actor`; its tokens are refused when this returns.
+    /// Takes a signing key out of use for `actor`, nil for the operator at the terminal; its tokens
+    /// are refused when this returns.
     ///
     /// - Throws: `KeyRefusal.notFound`, or `.inUse` for the only one that is active.
     package func removeSigningKey(
         _ id: KeyID,
-        by actor: AccountID,
+        by actor: AccountID?,
         _ trace: RequestTrace
     ) async throws {
         let audit = AuditBinds(trace, entropy: entropy)

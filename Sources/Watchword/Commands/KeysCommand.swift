@@ -7,8 +7,10 @@ import Tokens
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "List, rotate and rewrap signing keys.",
-        subcommands: [List.self, Rotate.self, Rewrap.self, Generate.self]
+        abstract: "List, rotate, remove and rewrap signing keys.",
+        subcommands: [
+            List.self, Rotate.self, Remove.self, Rewrap.self, Generate.self,
+        ]
     )
 
     private static func json(_ key: KeyView) -> String {
@@ -46,14 +48,40 @@ struct KeysCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a new signing key; it takes over once every node knows it."
         )
+        @Flag(help: "Let it sign at once, where the one before may be known to somebody.")
+        var atOnce = false
         @Flag(help: "Answer in JSON.") var json = false
         @OptionGroup var configuration: ConfigurationOptions
 
         func run() async throws {
-            let key = try await Services.rotateKeys(try KeysCommand.load(configuration))
+            let key = try await Services.rotateKeys(
+                try KeysCommand.load(configuration),
+                atOnce: atOnce
+            )
             Output.line(
                 json ? KeysCommand.json(key) : "Made the key \(key.id) (\(key.state.rawValue))."
             )
+        }
+    }
+
+    /// `watchword keys remove`.
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a signing key out of use; its tokens are refused at once, everywhere.",
+            discussion: "Another must be active: make one with `watchword keys rotate --at-once`."
+        )
+        @Argument(help: "Its id.") var key: String
+        @OptionGroup var deletion: DeletionOptions
+        @Flag(help: "Answer in JSON.") var json = false
+        @OptionGroup var configuration: ConfigurationOptions
+
+        func run() async throws {
+            try deletion.requireYes()
+            guard let id = KeyID(key) else {
+                throw CommandFailure(.notFound, "There is no key \(JSONText.plain(key)).")
+            }
+            try await Services.removeKey(id, try KeysCommand.load(configuration))
+            Output.line(json ? "{\"id\":\"\(id)\"}" : "Removed the key \(id).")
         }
     }
 

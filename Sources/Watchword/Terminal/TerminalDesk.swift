@@ -113,6 +113,19 @@ struct TerminalDesk: Sendable {
     }
 }
 
+extension TerminalDesk {
+    /// An organisation that is called by its id or its name.
+    ///
+    /// - Throws: `CommandFailure` where there is none.
+    func organisation(_ name: String) async throws -> OrganisationView {
+        do {
+            return try await organisations.find(organisations.named(name), within: .everywhere)
+        } catch OrganisationRefusal.notFound {
+            throw CommandFailure(.notFound, "There is no organisation \(JSONText.plain(name)).")
+        }
+    }
+}
+
 extension RequestTrace {
     /// What journals keep of a command: no address, for there was no connection.
     static func terminal(_ command: String, now: Timestamp) -> RequestTrace {
@@ -136,7 +149,7 @@ extension Services {
         _ body: (TerminalDesk) async throws -> R
     ) async throws -> R {
         try settings.server.requireDatabase()
-        return try await withStores(settings.server.databaseURL) { pool, group in
+        return try await withStores(settings.server.postgres) { pool, group in
             try await ready(pool, settings)
             let metrics = MetricsRegistry()
             let members = try authorityMembers(settings, group)
@@ -191,7 +204,7 @@ extension Services {
         _ group: MultiThreadedEventLoopGroup
     ) throws -> RedisPool {
         try RedisPool(
-            configuration: try RedisConfiguration(url: settings.server.redisURL),
+            configuration: try settings.server.redis(),
             eventLoopGroup: group,
             scripts: ThrottleScripts.all,
             logger: quiet("watchword.redis"),

@@ -88,6 +88,11 @@ package enum TerminalForms {
         return text(OrganisationPageReply(page: Page(items, nextCursor: page.nextCursor)))
     }
 
+    /// An organisation.
+    package static func json(_ organisation: OrganisationView) -> String {
+        text(OrganisationReply(view: organisation))
+    }
+
     /// A page of API keys.
     package static func json(_ page: Page<APIKeyView>) -> String {
         let items = page.items.map { APIKeyReply(view: $0) }

@@ -34,8 +34,9 @@ extension Cluster {
         try await terminal(all: words, input: input, set: set)
     }
 
-    /// The same with words that are in a list.
+    /// The same with words that are in a list, of `watchword admin` or of another command.
     func terminal(
+        of command: String = "admin",
         all words: [String],
         input: String = "",
         set: [String: String] = [:]
@@ -46,11 +47,11 @@ extension Cluster {
         try PrivateFolder.write(input, to: "\(folder)/input")
         let environment = variables.merging(set) { $1 }.filter { !$0.value.isEmpty }
         let script = "exec \"$@\" <\(folder)/input >\(folder)/output 2>\(folder)/errors"
-        let command =
+        let line =
             try ["sh", "-c", script, "sh", "env", "-i"]
-            + environment.map { "\($0.key)=\($0.value)" } + [NodeProcess.binary, "admin"] + words
+            + environment.map { "\($0.key)=\($0.value)" } + [NodeProcess.binary, command] + words
         let status = try await Blocking.run {
-            try ChildProcess.launch(command, log: "\(folder)/log").wait()
+            try ChildProcess.launch(line, log: "\(folder)/log").wait()
         }
         let answer = TerminalAnswer(
             // As wait(2) tells it: the exit code is the second byte.
