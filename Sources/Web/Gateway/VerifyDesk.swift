@@ -49,6 +49,8 @@ final class VerifyDesk: @unchecked Sendable {
     private var isRunning = false
     /// One has been woken and has not looked yet.
     private var isWaking = false
+    /// Whether the desk will look again when `patience` is over.
+    private var isPatient = false
     /// How many requests wait for a reading that has been begun, and when the last was begun.
     private var flying = 0
     private var flownAt = MonotonicInstant.now
@@ -124,7 +126,11 @@ final class VerifyDesk: @unchecked Sendable {
                 loop.preconditionInEventLoop()
                 flying -= batch.count
                 let open = pass(batch)
-                if !open.isEmpty { await settle(open) }
+                if !open.isEmpty {
+                    // Those who came meanwhile do not wait for that.
+                    wake()
+                    await settle(open)
+                }
             } catch {
                 loop.preconditionInEventLoop()
                 flying -= batch.count
@@ -273,10 +279,22 @@ final class VerifyDesk: @unchecked Sendable {
 
     func enqueue(_ front: VerifyFront) {
         waiting.append(front)
-        // One is woken for all that come before it runs.
-        if !isWaking, isDue, let sleeper = sleepers.popLast() {
+        wake()
+    }
+
+    /// Wakes one for all that wait, now or when it is due; nobody may come who does it otherwise.
+    private func wake() {
+        guard !isWaking, !waiting.isEmpty, !sleepers.isEmpty else { return }
+        if isDue {
             isWaking = true
-            sleeper.resume()
+            sleepers.removeLast().resume()
+        } else if !isPatient {
+            isPatient = true
+            let pause = TimeAmount.microseconds(Self.patience.wholeMicroseconds)
+            loop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: pause) {
+                self.isPatient = false
+                self.wake()
+            }
         }
     }
 
