@@ -69,7 +69,9 @@ final class Rig: Sendable {
             return Node(
                 binary: plan.binary,
                 variables: common.merging(Self.stores(Array(ports[..<2]), redis: ports[2])) { $1 }
-                    .merging(clocks.variables(of: index)) { $1 },
+                    .merging(clocks.variables(of: index)) { $1 }
+                    // As in production: one node whose loops wake and wait for each other.
+                    .merging(index == 1 ? ["WATCHWORD_HTTP_EVENT_LOOPS": "2"] : [:]) { $1 },
                 ports: (free[2 + index * 2], free[3 + index * 2]),
                 log: "\(folder)/node\(index).log",
                 onStart: { owners.set($0, at: index) }
