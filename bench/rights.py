@@ -4,6 +4,7 @@ permissions each in memory; `checks`, a permission asked at `/verify`, and decis
 hold, where the node has to ask PostgreSQL and roles include others."""
 
 import json
+import math
 import statistics
 import time
 from http.client import HTTPConnection
@@ -399,7 +400,11 @@ def measure_inclusions(scene):
 def sign_in_some(scene):
     """Two files' worth of tokens: of accounts that hold a role on a resource besides their ten,
     and of accounts that hold more than a token carries."""
+    # The roles of an account follow from its number: a gap that shares a factor with their number
+    # would give all of them the same.
     gap = max(1, scene.options.accounts // (2 * PEOPLE_SIGNED_IN))
+    while math.gcd(gap, ROLES) > 1:
+        gap -= 1
     names = [f"p{1 + gap * n}@example.org" for n in range(2 * PEOPLE_SIGNED_IN)]
     scoped, many = names[::2], names[1::2]
     for sql, holders in ((PASSWORDS, names), (HELD_ON_PROJECT, scoped), (HELD_MANY, many)):

@@ -74,15 +74,32 @@ struct PermissionSet: Sendable {
     /// Adds all of `others`.
     mutating func formUnion(_ others: [PermissionSet]) {
         guard !others.isEmpty else { return }
-        var all = Set(numbers)
         for other in others {
-            all.formUnion(other.numbers)
             isEverything = isEverything || other.isEverything
             for space in other.namespaces where !namespaces.contains(space) {
                 namespaces.append(space)
             }
         }
-        numbers = all.sorted()
+        numbers = Self.union([numbers] + others.map(\.numbers))
+    }
+
+    /// All numbers of `lists`, ascending; numbers are small, so a bit for each is the least work.
+    private static func union(_ lists: [[UInt32]]) -> [UInt32] {
+        guard let last = lists.compactMap(\.last).max() else { return [] }
+        var words = [UInt64](repeating: 0, count: Int(last) / 64 + 1)
+        for list in lists {
+            for number in list { words[Int(number / 64)] |= 1 << UInt64(number % 64) }
+        }
+        var all: [UInt32] = []
+        all.reserveCapacity(words.reduce(0) { $0 + $1.nonzeroBitCount })
+        for (place, word) in words.enumerated() {
+            var rest = word
+            while rest != 0 {
+                all.append(UInt32(place * 64 + rest.trailingZeroBitCount))
+                rest &= rest - 1
+            }
+        }
+        return all
     }
 
     /// Its members as they are written.

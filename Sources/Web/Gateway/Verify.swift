@@ -302,14 +302,16 @@ struct Requirements {
         return all
     }
 
+    /// Whether somebody has it all; the names of his roles are sought where roles are wanted.
     func hold(
         for claims: AccessClaims,
         _ holding: Holding,
-        named names: [String]
+        named names: @autoclosure () -> [String]
     ) -> Bool {
         guard !isImpossible else { return false }
+        let named = roles.isEmpty ? [] : names()
         let granted = scopes.isEmpty ? [] : holding.scopes(of: claims)
-        return roles.allSatisfy(names.contains) && scopes.allSatisfy(granted.contains)
+        return roles.allSatisfy(named.contains) && scopes.allSatisfy(granted.contains)
             && permissions.allSatisfy(holding.permits)
     }
 }

@@ -190,8 +190,6 @@ extension VerifyDesk {
             render(token, roles, generation, front.dispatcher)
         }
         var held = token.held
-        var names = token.roleNames
-        let limit = token.claims.narrowedTo
         if let resource = requirements?.resource {
             let rights: AccountRights
             switch settled.rights(of: token, place, services) {
@@ -200,15 +198,22 @@ extension VerifyDesk {
             }
             held = rights.roles(in: nil, on: resource)
             if let need = settled.need(ofRoles: held, roles) { return need }
-            names = Holding(roles: held, snapshot: roles, narrowedTo: limit).names
         }
         if token.isDoubtful || roles.doubts(held) {
             front.refuse(RoleDoubt())
             return nil
         }
         if let requirements {
+            let limit = token.claims.narrowedTo
             let holding = Holding(roles: held, snapshot: roles, narrowedTo: limit)
-            guard requirements.hold(for: token.claims, holding, named: names) else {
+            let isElsewhere = requirements.resource != nil
+            guard
+                requirements.hold(
+                    for: token.claims,
+                    holding,
+                    named: isElsewhere ? holding.names : token.roleNames
+                )
+            else {
                 front.refuse(GateRefusal.permissionDenied)
                 return nil
             }
