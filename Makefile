@@ -92,6 +92,7 @@ chaos-mutants: packages
 	scripts/chaos-mutants
 
 ## make bench       side-by-side benchmarks, as ratios
+bench: PACKAGES += wrk
 bench: packages
 	bench/run
 

@@ -214,9 +214,11 @@ class Postgres:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
         )
 
-    def transactions(self):
-        """How many transactions its databases have committed so far, as far as it has counted."""
-        return int(self.query("SELECT sum(xact_commit) FROM pg_stat_database"))
+    def transactions(self, database):
+        """How many transactions a database has committed so far, as far as it has counted."""
+        return int(self.query(
+            f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'"
+        ))
 
     def pgbench(self, script, seconds, clients=8, threads=2, variables=()):
         """Runs a script for a while; gives transactions a second."""
@@ -245,6 +247,7 @@ class Database:
 
     def __init__(self, postgres, name):
         postgres.ask(f"CREATE DATABASE {name}")
+        self.name = name
         self.url = f"postgresql://postgres@/{name}?host={postgres.folder}"
 
 
