@@ -93,7 +93,8 @@ package final class PostgresServer: Sendable {
     private init(_ origin: Origin, _ settings: [String]) throws {
         let started = try Watchdog.start(
             script: Self.script,
-            arguments: origin.words + settings.flatMap { ["-c", $0] }
+            arguments: origin.words + [try UnusedPostgres.folder()]
+                + settings.flatMap { ["-c", $0] }
         )
         port = Int(origin.words[1]) ?? 0
         pipe = started.pipe
@@ -210,9 +211,7 @@ package final class PostgresServer: Sendable {
 
     private static let script = """
         set -eu
-        for d in /usr/lib/postgresql/15/bin /usr/lib/postgresql/*/bin; do
-            if [ -x "$d/postgres" ]; then PATH="$d:$PATH"; break; fi
-        done
+        \(UnusedPostgres.findPrograms)
         dir=$(mktemp -d "${TMPDIR:-/tmp}/watchword-pg.XXXXXX")
         pid=
         finish() {
@@ -232,12 +231,11 @@ package final class PostgresServer: Sendable {
         # Ignored, because the test process may be gone before it reads the line.
         trap '' PIPE
         failed() { echo "failed: $(tail -4 "$dir/log" | tr "\n" " ")"; exit 1; }
-        origin=$1; port=$2; shift 2
+        origin=$1; port=$2; unused=$3; shift 3
         case $origin in
         /*) pg_basebackup -h "$origin" -U postgres -D "$dir/data" -R -X stream -c fast --no-sync \\
                 >"$dir/log" 2>&1 || failed ;;
-        *)  initdb -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync \\
-                >"$dir/log" 2>&1 || failed ;;
+        *)  cp -a "$unused" "$dir/data" >"$dir/log" 2>&1 || failed ;;
         esac
         if [ "$origin" = encrypted ]; then
             \(PostgresServer.certificates)
