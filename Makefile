@@ -5,8 +5,6 @@ PACKAGES := postgresql redis-server nginx haproxy caddy curl oathtool libpq-dev 
 SWIFT_FILES := Sources Tests Package.swift
 NODES ?= 1
 DEV_FLAGS ?=
-# The same for all that is built: with other flags everything is compiled anew.
-BUILD_FLAGS ?=
 MINUTES ?= 2
 SEED ?= 1
 TOPOLOGY ?= pg
@@ -32,7 +30,7 @@ cluster: build
 
 ## make test        install what is missing, build, run the whole test suite
 test: packages
-	swift build $(BUILD_FLAGS) --build-tests
+	swift build --build-tests
 	folder=$$(scripts/test-folder) && TMPDIR=$$folder $(TEST_WIDTH) swift test --skip-build
 
 ## make check       what a change must pass: formatter, tests, generated files
@@ -48,7 +46,7 @@ format:
 
 ## make regenerate  rewrite the generated files; their diff is the review
 regenerate: packages
-	swift build $(BUILD_FLAGS) --build-tests
+	swift build --build-tests
 	WATCHWORD_REGENERATE=1 swift test --skip-build --filter GeneratedFileTests
 
 ## make manifests   check the Dockerfile, docker-compose.yml and k8s/
@@ -66,13 +64,13 @@ containers:
 ## make schedules   the revocation cores under 100,000 simulated schedules: SCHEDULES=n SEED=s
 SCHEDULES ?= 100000
 schedules: packages
-	swift build $(BUILD_FLAGS) --build-tests
+	swift build --build-tests
 	WATCHWORD_SCHEDULES=$(SCHEDULES) WATCHWORD_SEED=$(SEED) \
 		swift test --skip-build --filter AuthoritySimulationTests
 
 ## make cuts        520 requests to /verify cut at every byte: minutes
 cuts: packages
-	swift build $(BUILD_FLAGS) --build-tests
+	swift build --build-tests
 	WATCHWORD_CUTS=all swift test --skip-build --filter FastPathSameTests
 
 ## make models      check the models of the revocation guarantee, and that each mutant is caught
@@ -82,15 +80,15 @@ models: packages
 ## make chaos       a live fault campaign: MINUTES=2 SEED=1 TOPOLOGY=pg|redis-1|redis-3
 ## 		  CHAOS_BUILD=release for release nodes
 chaos: packages
-	swift build $(BUILD_FLAGS) -c $(CHAOS_BUILD) --product watchword
-	swift build $(BUILD_FLAGS) --product Chaos
+	swift build -c $(CHAOS_BUILD) --product watchword
+	swift build --product Chaos
 	.build/debug/Chaos minutes=$(MINUTES) seed=$(SEED) topology=$(TOPOLOGY) \
 		binary=$(CURDIR)/.build/$(CHAOS_BUILD)/watchword $(CHAOS_FLAGS)
 
 ## make chaos-mutants  nodes that are broken on purpose, which the campaign must notice
 chaos-mutants: packages
-	swift build $(BUILD_FLAGS) --product watchword
-	swift build $(BUILD_FLAGS) --product Chaos
+	swift build --product watchword
+	swift build --product Chaos
 	scripts/chaos-mutants
 
 ## make bench       side-by-side benchmarks, as ratios
@@ -99,7 +97,7 @@ bench: packages
 	bench/run
 
 build: packages
-	swift build $(BUILD_FLAGS) --product watchword
+	swift build --product watchword
 
 packages:
 	@scripts/packages $(PACKAGES)
